@@ -1,0 +1,155 @@
+"""The asked call, the admitted call and the finished call: facts passed between the layers."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from ai_gateway.domain.limits import Account
+from ai_gateway.domain.money import ZERO, Money
+from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
+
+JsonObject = dict[str, object]
+"""A request body as parsed: opaque to all but its dialect, since it goes on as it came."""
+
+DialectName = Literal["openai", "anthropic"]
+
+
+class Operation(StrEnum):
+    """What a client may ask for; a closed set, used as a metric label."""
+
+    CHAT = "chat"
+    MESSAGES = "messages"
+    MODELS = "models"
+
+
+class Outcome(StrEnum):
+    """How a request ended. The refusals are never in the ledger."""
+
+    SUCCESS = "success"
+    CLIENT_ERROR = "client_error"
+    AUTH_ERROR = "auth_error"
+    BUDGET_BLOCKED = "budget_blocked"
+    UPSTREAM_REJECTED = "upstream_rejected"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    GATEWAY_ERROR = "gateway_error"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_failure(self) -> bool:
+        """Failures as the pages count them; a client that leaves has not failed."""
+        return self in FAILURES
+
+
+FAILURES = frozenset(
+    {
+        Outcome.UPSTREAM_REJECTED,
+        Outcome.UPSTREAM_ERROR,
+        Outcome.UPSTREAM_TIMEOUT,
+        Outcome.GATEWAY_ERROR,
+    }
+)
+
+
+class PriceStatus(StrEnum):
+    """Where the price of a call came from."""
+
+    PRICED = "priced"
+    UNPRICED = "unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCall:
+    """What a client asked for, as its dialect read it.
+
+    `output_cap` is the client's own, in tokens for each of `choices` answers. `input_bytes` bounds
+    the input tokens: a byte-level token covers at least one byte. `media_parts` are counted apart.
+    `is_self_contained` is false where the provider adds input that we cannot see.
+    """
+
+    operation: Operation
+    body: JsonObject
+    model: str
+    stream: bool
+    output_cap: int | None
+    choices: int
+    input_bytes: int
+    media_parts: int
+    service_tier: str | None
+    wants_usage: bool
+    is_self_contained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one call adds to every sum; entries in the ledger are differences of it."""
+
+    requests: int = 1
+    failures: int = 0
+    cancellations: int = 0
+    unpriced: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_long_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    cached_audio_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    web_searches: int = 0
+    latency_ms: int = 0
+
+
+TALLY_FIELDS = tuple(f.name for f in fields(Tally))
+USAGE_FIELDS = tuple(f.name for f in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedCall:
+    """A call that may go out: who, what, and the hold that stands for it."""
+
+    request_id: str
+    user_id: int
+    key_id: str
+    provider: str
+    model_requested: str
+    model: str
+    operation: Operation
+    stream: bool
+    price_row: str
+    price_book: str
+    accounts: tuple[Account, ...]
+    held: Money
+    output_cap: int | None
+    admitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedCall:
+    """How a call ended and what it cost; `served_model` is the provider's own word."""
+
+    outcome: Outcome
+    usage: Usage
+    usage_status: UsageStatus
+    confidence: Confidence
+    price_status: PriceStatus
+    price_row: str
+    served_model: str
+    raw_usage: str | None
+    latency_ms: int
+    ttft_ms: int | None
+    settled_at: datetime
+    cost: Money = ZERO
+
+    def tally(self) -> Tally:
+        return Tally(
+            failures=int(self.outcome.is_failure),
+            cancellations=int(self.outcome is Outcome.CANCELLED),
+            unpriced=int(self.price_status is PriceStatus.UNPRICED),
+            latency_ms=self.latency_ms,
+            **{name: getattr(self.usage, name) for name in USAGE_FIELDS},
+        )

@@ -1,0 +1,158 @@
+"""Price in force x usage = cost. Rates are integers of pico-USD for one token.
+
+The names of the rates are the keys of `Usage.disjoint()`: each token is priced exactly once.
+"""
+
+from dataclasses import dataclass, fields
+
+from ai_gateway.domain.money import PICO_PER_NANO, ZERO, Money, ceil_pico, from_pico
+from ai_gateway.domain.usage import Usage
+
+SEARCH_KIND = "tool"
+"""The metric label of what is paid for a hosted tool and not for a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Pico-USD for one token of each kind."""
+
+    input: int
+    output: int
+    cached_input: int
+    cache_write: int
+    cache_write_long: int
+    audio_input: int
+    cached_audio: int
+    image_input: int
+    reasoning: int
+    audio_output: int
+    image_output: int
+
+    @property
+    def dearest_input(self) -> int:
+        return max(
+            self.input,
+            self.cached_input,
+            self.cache_write,
+            self.cache_write_long,
+            self.audio_input,
+            self.image_input,
+        )
+
+    @property
+    def dearest_output(self) -> int:
+        return max(self.output, self.reasoning, self.audio_output, self.image_output)
+
+
+RATE_NAMES = tuple(f.name for f in fields(Rates))
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Rates for requests with more than `over_input_tokens` of input; a cliff, not a margin."""
+
+    over_input_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """What one model costs in one service tier. `tiers` rise by threshold; the first is at -1."""
+
+    row_id: str
+    provider: str
+    model: str
+    tiers: tuple[Tier, ...]
+    web_search: int = 0
+
+    def rates_for(self, input_tokens: int) -> Rates:
+        """One choice for the whole request, by its total input."""
+        chosen = self.tiers[0].rates
+        for tier in self.tiers:
+            if input_tokens > tier.over_input_tokens:
+                chosen = tier.rates
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of the arithmetic: so many tokens of a kind at a rate, in pico-USD."""
+
+    kind: str
+    count: int
+    rate: int
+
+    @property
+    def pico_usd(self) -> int:
+        return self.count * self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one call with its lines; `total` is rounded once."""
+
+    total: Money
+    lines: tuple[CostLine, ...]
+
+    def by_kind(self) -> dict[str, Money]:
+        """Cut the total into kinds that add up to it exactly, so that `/metrics` does as well.
+
+        Each kind is rounded down and the few nano-dollars left go to the largest. Where the total
+        was bounded by the hold, the later kinds get what is left.
+        """
+        left = int(self.total)
+        parts = {}
+        for line in self.lines:
+            parts[line.kind] = min(line.pico_usd // PICO_PER_NANO, left)
+            left -= parts[line.kind]
+        if left and parts:
+            parts[max(parts, key=parts.__getitem__)] += left
+        return {kind: Money(amount) for kind, amount in parts.items()}
+
+
+NO_COST = Cost(ZERO, ())
+
+
+def cost_of(row: PriceRow, usage: Usage) -> Cost:
+    """Price a call; the usage has to be consistent (see `Usage.clamped`)."""
+    rates = row.rates_for(usage.input_tokens)
+    lines = [
+        CostLine(kind, count, getattr(rates, kind))
+        for kind, count in usage.disjoint().items()
+        if count
+    ]
+    if usage.web_searches:
+        lines.append(CostLine(SEARCH_KIND, usage.web_searches, row.web_search))
+    return Cost(from_pico(sum(line.pico_usd for line in lines)), tuple(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlan:
+    """The worst case of a call: what its input and each token of output could cost at most."""
+
+    input_pico: int
+    output_pico_per_token: int
+    output_tokens: int
+
+    def amount(self, output_tokens: int | None = None) -> Money:
+        """The hold for the planned output, or for another number of output tokens."""
+        tokens = self.output_tokens if output_tokens is None else output_tokens
+        return ceil_pico(self.input_pico + self.output_pico_per_token * tokens)
+
+    def affordable_output_tokens(self, granted: Money) -> int:
+        """How many output tokens a smaller hold pays for; 0 where not even the input fits."""
+        left = granted * PICO_PER_NANO - self.input_pico
+        if left <= 0:
+            return 0
+        if self.output_pico_per_token == 0:
+            return self.output_tokens
+        return min(self.output_tokens, left // self.output_pico_per_token)
+
+
+def plan_hold(row: PriceRow, *, input_tokens: int, output_tokens: int) -> HoldPlan:
+    """Bound a call from above: every token at the dearest rate of any tier of the row."""
+    return HoldPlan(
+        input_pico=input_tokens * max(t.rates.dearest_input for t in row.tiers),
+        output_pico_per_token=max(t.rates.dearest_output for t in row.tiers),
+        output_tokens=output_tokens,
+    )

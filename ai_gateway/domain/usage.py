@@ -1,0 +1,114 @@
+"""Token counts of one call, in one form for every dialect, and how sure we are of them.
+
+`input_tokens` holds everything that is billed as input (cached and written parts included),
+`output_tokens` holds the reasoning. The parts are subsets; `disjoint()` cuts them apart.
+"""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+
+class UsageStatus(StrEnum):
+    """What the provider's answer told of its usage."""
+
+    EXACT = "exact"
+    PARTIAL = "partial"
+    MISSING = "missing"
+    NOT_BILLED = "not_billed"
+    ANOMALY = "anomaly"
+
+
+class Confidence(StrEnum):
+    """How sure the cost is: by the provider, by the bytes relayed, or by a lapsed lease."""
+
+    REPORTED = "reported"
+    COUNTED = "counted"
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counted tokens of one call; `web_searches` counts billed searches."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_long_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    cached_audio_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    web_searches: int = 0
+
+    def disjoint(self) -> dict[str, int]:
+        """Cut the counts into parts that add up to input + output; the keys are metric labels."""
+        fresh_audio = self.audio_input_tokens - self.cached_audio_tokens
+        written = self.cache_write_tokens + self.cache_write_long_tokens
+        special_input = self.cached_input_tokens + written + fresh_audio + self.image_input_tokens
+        # Reasoning is text, so what is spoken or drawn is never part of it.
+        special_output = self.reasoning_tokens + self.audio_output_tokens + self.image_output_tokens
+        return {
+            "input": self.input_tokens - special_input,
+            "cached_input": self.cached_input_tokens - self.cached_audio_tokens,
+            "cache_write": self.cache_write_tokens,
+            "cache_write_long": self.cache_write_long_tokens,
+            "audio_input": fresh_audio,
+            "cached_audio": self.cached_audio_tokens,
+            "image_input": self.image_input_tokens,
+            "output": self.output_tokens - special_output,
+            "reasoning": self.reasoning_tokens,
+            "audio_output": self.audio_output_tokens,
+            "image_output": self.image_output_tokens,
+        }
+
+    @property
+    def is_consistent(self) -> bool:
+        """No count is negative, and no part is larger than its whole."""
+        is_whole = self.cached_audio_tokens <= self.cached_input_tokens
+        return is_whole and self.web_searches >= 0 and min(self.disjoint().values()) >= 0
+
+    def clamped(self) -> "Usage":
+        """The larger reading of an inconsistent report: no negatives, wholes cover their parts."""
+        counts = {f.name: max(0, getattr(self, f.name)) for f in fields(self)}
+        cached_audio = min(
+            counts["cached_audio_tokens"],
+            counts["cached_input_tokens"],
+            counts["audio_input_tokens"],
+        )
+        counts["cached_audio_tokens"] = cached_audio
+        parts_in = (
+            counts["cached_input_tokens"]
+            + counts["cache_write_tokens"]
+            + counts["cache_write_long_tokens"]
+            + counts["audio_input_tokens"]
+            - cached_audio
+            + counts["image_input_tokens"]
+        )
+        parts_out = (
+            counts["reasoning_tokens"]
+            + counts["audio_output_tokens"]
+            + counts["image_output_tokens"]
+        )
+        counts["input_tokens"] = max(counts["input_tokens"], parts_in)
+        counts["output_tokens"] = max(counts["output_tokens"], parts_out)
+        return Usage(**counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer told: the usage, how much of it can be trusted, and the served facts.
+
+    `text_bytes` counts the UTF-8 bytes of text and tool arguments that were relayed; it stands in
+    for output tokens where the provider reports none. `raw` is the provider's own usage object.
+    """
+
+    status: UsageStatus
+    usage: Usage
+    text_bytes: int = 0
+    served_model: str | None = None
+    service_tier: str | None = None
+    raw: str | None = None
+    failed: bool = False

@@ -1,0 +1,164 @@
+"""The one tree of what can go wrong in a call. It carries facts and knows no HTTP.
+
+`web/error_bodies.py` turns each class into a status and a body in the client's dialect. A message
+says what was wrong and what to do; it never shows an upstream body, a host, a key or SQL.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class GatewayError(Exception):
+    """The root: everything that the gateway raises on purpose."""
+
+
+class CallerError(GatewayError):
+    """The caller can mend it."""
+
+
+class UpstreamError(GatewayError):
+    """The provider is at fault, or the way to it."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.provider = provider
+
+
+class GatewayUnavailable(GatewayError):
+    """A store of ours is away; the call was not sent, so it may be repeated."""
+
+
+class InvalidRequest(CallerError):
+    """A field of the request is missing or wrong. `param` names it."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class RequestTooLarge(CallerError):
+    """The body has more bytes than a route takes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
+class UnsupportedEncoding(CallerError):
+    """The body is compressed; only identity is taken."""
+
+
+class InvalidKey(CallerError):
+    """No virtual key, or one that is unknown, revoked or expired: one and the same answer.
+
+    `reason` is for metrics alone and comes from a closed set.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ModelNotAllowed(CallerError):
+    """The key may not use this model."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+
+class ModelNotFound(CallerError):
+    """No enabled provider has a model of that name. `near` are names that look like it."""
+
+    def __init__(self, model: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(model)
+        self.model = model
+        self.near = near
+
+
+class ModelUnpriced(CallerError):
+    """A key with a budget asked for a model whose price nobody knows."""
+
+    def __init__(self, provider: str, model: str) -> None:
+        super().__init__(provider, model)
+        self.provider = provider
+        self.model = model
+
+
+class LimitExceeded(CallerError):
+    """A limit of ours refused the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The budget that refused, with its figures in nano-USD, and the moment it starts afresh."""
+
+    scope: str
+    window: str
+    limit: int
+    spent: int
+    held: int
+    needed: int
+    resets_at: datetime
+
+
+class BudgetExhausted(LimitExceeded):
+    """The worst case of the call does not fit into a budget."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider answered 4xx; `status` and `body` are its own and go on to the client."""
+
+    def __init__(self, provider: str, status: int, body: bytes) -> None:
+        super().__init__(provider)
+        self.status = status
+        self.body = body
+
+
+class UpstreamRefusedCredential(UpstreamError):
+    """The provider answered 401 or 403: our credential is at fault, not the caller's."""
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider answered 429. `retry_after` is its own header, in seconds, or None."""
+
+    def __init__(self, provider: str, retry_after: int | None) -> None:
+        super().__init__(provider)
+        self.retry_after = retry_after
+
+
+class UpstreamUnavailable(UpstreamError):
+    """No connection, or the provider answered 5xx, or something that is no answer.
+
+    `was_sent` tells whether the provider may have seen the call; with a `status` it refused the
+    call by an error of its own and bills nothing.
+    """
+
+    def __init__(self, provider: str, *, was_sent: bool, status: int | None = None) -> None:
+        super().__init__(provider)
+        self.was_sent = was_sent
+        self.status = status
+
+
+class StreamEnded(UpstreamError):
+    """The gateway itself ended a running stream. `reason` comes from a closed set."""
+
+    def __init__(self, provider: str, reason: str) -> None:
+        super().__init__(provider)
+        self.reason = reason
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider did not answer in time; it may have done the work all the same."""
+
+
+class BudgetUnavailable(GatewayUnavailable):
+    """Redis is away or not ready, so that no budget can be checked. `kind` is for metrics."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind

@@ -1,0 +1,259 @@
+"""The composition root: settings -> objects -> the Flask application.
+
+The only place that names concrete parts. It opens no connection: a worker builds its application
+after the fork, and every client connects when it is first used.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from flask import Flask
+from flask_migrate import Migrate
+
+from ai_gateway import cli
+from ai_gateway.domain.clock import Clock, system_clock
+from ai_gateway.domain.limits import Budget, Limit, LimitKind, Scope, Window
+from ai_gateway.domain.money import from_usd
+from ai_gateway.providers.anthropic_dialect import AnthropicDialect
+from ai_gateway.providers.openai_dialect import OpenAIDialect
+from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.registry import PROVIDER_ROWS, Registry, simulated
+from ai_gateway.providers.transport import Transport
+from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
+from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.services.counting import TokenCounter
+from ai_gateway.services.dispatch import Dispatch
+from ai_gateway.services.health import Health
+from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.key_holder import KeyHolder
+from ai_gateway.services.models import ModelDirectory
+from ai_gateway.services.open_calls import OpenCalls
+from ai_gateway.services.proxy import Callers, Proxy
+from ai_gateway.services.relay import CallEnding, Drains
+from ai_gateway.services.reports import Reports
+from ai_gateway.services.settlement import Settlement
+from ai_gateway.services.sign_in import SignIn
+from ai_gateway.services.user_admin import UserAdmin
+from ai_gateway.settings import Settings, SettingsError, read_settings
+from ai_gateway.stores import embedded, sql
+from ai_gateway.stores.catalog import Catalog
+from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.meter import Meter
+from ai_gateway.stores.outbox import Outbox, PublishedState
+from ai_gateway.stores.redis_client import connect
+from ai_gateway.stores.reporting import ReportingStore
+from ai_gateway.stores.staff_sessions import StaffSessions
+from ai_gateway.stores.tables import db
+from ai_gateway.stores.users import UserTable
+from ai_gateway.stores.virtual_keys import KeyCopies, KeyTable
+from ai_gateway.telemetry.logs import CallLog, configure_logging
+from ai_gateway.telemetry.metrics import Metrics
+from ai_gateway.telemetry.observer import Observers
+from ai_gateway.web import api, gateway, probes, unmatched
+from ai_gateway.web.admin import site, staff
+from ai_gateway.web.context import EXTENSION, Services
+from ai_gateway.web.scrape_rule import ScrapeRule
+
+ROOT = Path(__file__).resolve().parent.parent
+SHUTDOWN_EXTENSION = "ai_gateway_shutdown"
+MAX_FORM_BYTES = 2**20
+BOOKKEEPER_REDIS_SECONDS = 5.0
+
+NO_SIMULATOR_URL = "http://127.0.0.1:1"
+"""Commands that make no call need no simulator; a call would be refused at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """Everything that holds state."""
+
+    redis: redis.Redis
+    meter: Meter
+    keys: KeyTable
+    copies: KeyCopies
+    catalog: Catalog
+
+
+def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_clock) -> Flask:
+    """Build the application; raises `SettingsError` with one clear line."""
+    settings = read_settings(os.environ if env is None else env)
+    configure_logging(settings.log_level, settings.log_format)
+    secret_key, pepper = _secrets(settings)
+    app = Flask(
+        "ai_gateway",
+        root_path=str(ROOT / "ai_gateway"),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "ai_gateway" / "static"),
+    )
+    app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
+    _init_database(app, settings)
+    registry = _registry(settings)
+    with app.app_context():
+        stores = _stores(settings, registry)
+        _compose(app, settings, stores=stores, registry=registry, parts=_Parts(clock, pepper))
+    app.register_blueprint(gateway.blueprint)
+    app.register_blueprint(api.blueprint)
+    app.register_blueprint(probes.blueprint)
+    site.init_app(app)
+    unmatched.init_app(app)
+    for blueprint in (gateway.blueprint, api.blueprint, probes.blueprint):
+        # A key authenticates them, or they change nothing.
+        staff.csrf.exempt(blueprint)  # type: ignore[no-untyped-call]  # ships no types
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    clock: Clock
+    pepper: bytes
+
+
+def _compose(
+    app: Flask, settings: Settings, *, stores: _Stores, registry: Registry, parts: _Parts
+) -> None:
+    clock, pepper = parts.clock, parts.pepper
+    metrics = Metrics(slot=settings.worker_slot or 0)
+    observers = Observers((metrics, CallLog()))
+    models = ModelDirectory(registry, stores.catalog)
+    counter = TokenCounter()
+    ring = KeyRing(stores.copies, stores.meter, pepper, clock)
+    admission = Admission(
+        ring,
+        models,
+        meter=stores.meter,
+        counter=counter,
+        rules=AdmissionRules(
+            settings.timezone, settings.uncapped_output_tokens, settings.cost_tracking_enabled
+        ),
+    )
+    settlement = Settlement(stores.meter, models, counter=counter, observers=observers, clock=clock)
+    open_calls = OpenCalls(stores.meter, admission, settlement)
+    drains = Drains(is_on=settings.on_disconnect == "drain")
+    dispatch = Dispatch(Transport(), {"openai": OpenAIDialect(), "anthropic": AnthropicDialect()})
+    key_admin = KeyAdmin(
+        stores.keys, stores.copies, pepper=pepper, clock=clock, random_bytes=secrets.token_bytes
+    )
+    engine = db.engine
+    published = PublishedState(stores.redis)
+    app.extensions[EXTENSION] = Services(
+        proxy=Proxy(
+            Callers(ring, models),
+            admission,
+            dispatch,
+            ending=CallEnding(settlement, open_calls, drains),
+            observers=observers,
+        ),
+        reports=Reports(
+            ReportingStore(),
+            clock=clock,
+            zone=settings.timezone,
+            defaults={(b.scope, b.window): limit for b, limit in _defaults(settings).items()},
+        ),
+        sign_in=SignIn(StaffSessions(), clock),
+        key_holder=KeyHolder(ring, meter=stores.meter, table=stores.keys, clock=clock),
+        key_admin=key_admin,
+        health=Health(
+            stores.meter,
+            published,
+            metrics=metrics,
+            is_sql_up=lambda: sql.is_up(engine),
+            clock=clock,
+        ),
+        scrape_rule=ScrapeRule(
+            settings.metrics_allow,
+            settings.metrics_token.value if settings.metrics_token else None,
+        ),
+        clock=clock,
+        zone=settings.timezone,
+        is_simulated=settings.simulator_active,
+        is_demo=settings.demo,
+    )
+    app.extensions[SHUTDOWN_EXTENSION] = open_calls.end_all
+    cli.init_app(
+        app,
+        cli.Commands(
+            users=UserAdmin(UserTable(engine), clock),
+            keys=key_admin,
+            key_table=stores.keys,
+            make_bookkeeper=lambda: _bookkeeper(settings, key_admin, clock),
+            timezone=settings.timezone,
+            clock=clock,
+        ),
+    )
+
+
+def _bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
+    client = connect(_redis_url(settings), timeout_seconds=BOOKKEEPER_REDIS_SECONDS)
+    stores = BookkeeperStores(
+        Outbox(client), PublishedState(client), Ledger(db.engine, settings.timezone)
+    )
+    return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
+
+
+def _stores(settings: Settings, registry: Registry) -> _Stores:
+    client = connect(_redis_url(settings))
+    return _Stores(
+        redis=client,
+        meter=Meter(client),
+        keys=KeyTable(db.engine, _defaults(settings)),
+        copies=KeyCopies(client),
+        catalog=Catalog(registry.names),
+    )
+
+
+def _init_database(app: Flask, settings: Settings) -> None:
+    url = sql.driver_url(settings.database_url or embedded.database_url(settings.data_dir))
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = sql.engine_options(url)
+    db.init_app(app)
+    Migrate(app, db, directory=str(ROOT / "migrations"))  # type: ignore[no-untyped-call]  # likewise
+    is_worker = settings.worker_slot is not None
+    busy_ms = sql.WORKER_BUSY_MS if is_worker else sql.BOOKKEEPER_BUSY_MS
+    with app.app_context():
+        sql.configure(db.engine, busy_ms=busy_ms)
+
+
+def _redis_url(settings: Settings) -> str:
+    return settings.redis_url or embedded.redis_url(settings.data_dir)
+
+
+def _secrets(settings: Settings) -> tuple[str, bytes]:
+    """The operator's secrets, or those made at the first start where both stores are ours."""
+    if settings.secret_key and settings.key_pepper:
+        return settings.secret_key.value, settings.key_pepper.value.encode()
+    if not settings.is_embedded:
+        missing = "AI_GATEWAY_KEY_PEPPER" if settings.secret_key else "SECRET_KEY"
+        raise SettingsError(
+            f"{missing} is needed where DATABASE_URL or REDIS_URL is set; "
+            "make one with: openssl rand -hex 32"
+        )
+    made_key, made_pepper = embedded.ensure_secrets(settings.data_dir)
+    secret_key = settings.secret_key.value if settings.secret_key else made_key
+    pepper = settings.key_pepper.value if settings.key_pepper else made_pepper
+    return secret_key, pepper.encode()
+
+
+def _registry(settings: Settings) -> Registry:
+    if settings.simulator_active:
+        return simulated(settings.simulator_url or NO_SIMULATOR_URL)
+    providers = []
+    for row in PROVIDER_ROWS:
+        chosen = settings.providers[row.name]
+        if chosen.api_key is not None:
+            base_url = (chosen.base_url or row.base_url).rstrip("/")
+            providers.append(Provider(row.name, row.dialect, base_url, chosen.api_key.value))
+    return Registry(providers)
+
+
+def _defaults(settings: Settings) -> dict[Budget, Limit]:
+    """The environment's limits: in force where staff set none."""
+    amounts = {
+        Budget(Scope.INSTALLATION, Window.MONTH): settings.installation_monthly_limit,
+        Budget(Scope.USER, Window.DAY): settings.user_daily_limit,
+        Budget(Scope.USER, Window.MONTH): settings.user_monthly_limit,
+    }
+    return {budget: Limit(LimitKind.AMOUNT, from_usd(amount)) for budget, amount in amounts.items()}

@@ -1,0 +1,1 @@
+"""Whom we call (data) and the wire formats they speak (code)."""

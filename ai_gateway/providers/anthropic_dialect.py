@@ -1,0 +1,225 @@
+"""Anthropic's wire format: Messages, streamed and not (metering.md B5).
+
+`input_tokens` holds only what is neither read from nor written to the cache; all input is the sum
+of the three. Counts in a stream are cumulative: they replace, they are never added.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from ai_gateway.domain.call import AskedCall, DialectName, JsonObject, Operation
+from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.errors import InvalidRequest
+from ai_gateway.providers import json_body
+from ai_gateway.providers.dialect import (
+    UpstreamRequest,
+    checked,
+    count_in,
+    object_in,
+    parse_event,
+    text_length,
+)
+from ai_gateway.providers.provider import Provider
+
+TOOL_OVERHEAD_BYTES = 1_500
+"""The instructions that the provider puts before the tools; about 350 to 800 tokens."""
+
+DEFAULT_VERSION = "2023-06-01"
+FORWARDED_HEADERS = ("anthropic-version", "anthropic-beta")
+
+_INPUT_GROUP = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
+_MEDIA_TYPES = frozenset({"image", "document"})
+
+
+class AnthropicDialect:
+    """Messages."""
+
+    name: DialectName = "anthropic"
+
+    def read_request(self, operation: Operation, raw: bytes) -> AskedCall:
+        """Read what the gateway has to know; the body itself goes on as it is."""
+        body = json_body.parse_body(raw)
+        model = json_body.model_name(body)
+        json_body.filled_list(body, "messages", json_body.MAX_MESSAGES)
+        output_cap = json_body.whole_number(body, "max_tokens", most=json_body.MAX_TOKENS)
+        if output_cap is None:
+            raise InvalidRequest("max_tokens: Field required", "max_tokens")
+        tools = body.get("tools") or []
+        if tools:
+            tools = json_body.filled_list(body, "tools", json_body.MAX_TOOLS)
+        media_parts, media_bytes = _media(body)
+        return AskedCall(
+            operation=operation,
+            body=body,
+            model=model,
+            stream=json_body.boolean(body, "stream"),
+            output_cap=output_cap,
+            choices=1,
+            # Escapes only make the raw body longer than its text, so this bounds the text.
+            input_bytes=len(raw) - media_bytes + TOOL_OVERHEAD_BYTES * bool(tools),
+            media_parts=media_parts,
+            service_tier=None,
+            wants_usage=True,
+            is_self_contained=not _has_hosted_tool(tools) and not body.get("mcp_servers"),
+        )
+
+    def upstream_request(
+        self,
+        provider: Provider,
+        asked: AskedCall,
+        *,
+        model: str,
+        output_cap: int | None,
+        client_headers: Mapping[str, str],
+    ) -> UpstreamRequest:
+        body: JsonObject = {**asked.body, "model": model}
+        if output_cap is not None:
+            body["max_tokens"] = output_cap
+        headers = {"anthropic-version": DEFAULT_VERSION, **client_headers}
+        return UpstreamRequest(
+            provider=provider.name,
+            url=f"{provider.base_url}/v1/messages",
+            headers={**headers, "x-api-key": provider.api_key},
+            body=orjson.dumps(body),
+            is_streamed=asked.stream,
+        )
+
+    def read_answer(self, body: bytes) -> Reading:
+        answer = parse_event(body)
+        if answer is None:
+            return Reading(UsageStatus.MISSING, Usage(), text_bytes=len(body), failed=True)
+        reported = answer.get("usage")
+        usage, status = _read_usage(reported)
+        return Reading(
+            status=status,
+            usage=usage,
+            text_bytes=_content_bytes(answer),
+            served_model=json_body.optional_text(answer, "model"),
+            service_tier=_tier(object_in(answer, "usage")),
+            raw=_raw(reported),
+        )
+
+    def interpreter(self, asked: AskedCall) -> "MessagesInterpreter":  # noqa: ARG002  # the protocol's
+        return MessagesInterpreter()
+
+
+class MessagesInterpreter:
+    """Reads the events of a streamed message: counts of the start, replaced by later ones."""
+
+    def __init__(self) -> None:
+        self.text_bytes = 0
+        self.is_complete = False
+        self.has_failed = False
+        self._usage: dict[str, object] = {}
+        self._has_output = False
+        self._model: str | None = None
+
+    def see(self, data: bytes) -> bool:
+        event = parse_event(data)
+        if event is None:
+            return True
+        match event.get("type"):
+            case "message_start":
+                message = object_in(event, "message")
+                self._usage = dict(object_in(message, "usage"))
+                self._model = json_body.optional_text(message, "model")
+            case "message_delta":
+                self._take_delta(object_in(event, "usage"))
+            case "content_block_delta":
+                delta = object_in(event, "delta")
+                names = ("text", "thinking", "partial_json")
+                self.text_bytes += sum(text_length(delta.get(name)) for name in names)
+            case "message_stop":
+                self.is_complete = True
+            case "error":
+                self.has_failed = True
+        return True
+
+    def reading(self) -> Reading:
+        usage, status = _read_usage(self._usage or None)
+        is_whole = self.is_complete and self._has_output and not self.has_failed
+        if status is UsageStatus.EXACT and not is_whole:
+            status = UsageStatus.PARTIAL
+        return Reading(
+            status=status,
+            usage=usage,
+            text_bytes=self.text_bytes,
+            served_model=self._model,
+            service_tier=_tier(self._usage),
+            raw=_raw(self._usage or None),
+            failed=self.has_failed,
+        )
+
+    def _take_delta(self, delta: Mapping[str, object]) -> None:
+        """Cumulative counts: output by its maximum, the input group as a whole, the rest as is."""
+        if "output_tokens" in delta:
+            self._has_output = True
+            before = count_in(self._usage, "output_tokens")
+            self._usage["output_tokens"] = max(before, count_in(delta, "output_tokens"))
+        if "input_tokens" in delta and any(count_in(delta, name) for name in _INPUT_GROUP):
+            for name in _INPUT_GROUP:
+                self._usage[name] = count_in(delta, name)
+        for name in ("server_tool_use", "output_tokens_details"):
+            if isinstance(delta.get(name), dict):
+                self._usage[name] = delta[name]
+
+
+def _read_usage(reported: object) -> tuple[Usage, UsageStatus]:
+    if not isinstance(reported, dict) or "input_tokens" not in reported:
+        return Usage(), UsageStatus.MISSING
+    read, written = (count_in(reported, name) for name in _INPUT_GROUP[1:])
+    split = object_in(reported, "cache_creation")
+    # The split may be incomplete: what it leaves out was written for five minutes.
+    long_writes = min(count_in(split, "ephemeral_1h_input_tokens"), written)
+    fresh = count_in(reported, "input_tokens")
+    usage = Usage(
+        input_tokens=fresh + read + written,
+        cached_input_tokens=read,
+        cache_write_tokens=written - long_writes,
+        cache_write_long_tokens=long_writes,
+        output_tokens=count_in(reported, "output_tokens"),
+        reasoning_tokens=count_in(object_in(reported, "output_tokens_details"), "thinking_tokens"),
+        web_searches=count_in(object_in(reported, "server_tool_use"), "web_search_requests"),
+    )
+    if fresh < 0:
+        return usage.clamped(), UsageStatus.ANOMALY
+    return checked(usage, status=UsageStatus.EXACT)
+
+
+def _tier(usage: Mapping[str, object]) -> str | None:
+    return json_body.optional_text(usage, "service_tier")
+
+
+def _raw(usage: object) -> str | None:
+    return orjson.dumps(usage).decode() if usage is not None else None
+
+
+def _content_bytes(answer: Mapping[str, object]) -> int:
+    content = answer.get("content")
+    blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
+    length = 0
+    for block in blocks:
+        length += text_length(block.get("text")) + text_length(block.get("thinking"))
+        if isinstance(block.get("input"), dict):
+            length += len(orjson.dumps(block["input"]))
+    return length
+
+
+def _has_hosted_tool(tools: object) -> bool:
+    """Whether a tool runs at the provider, which then adds input that we cannot see."""
+    rows = tools if isinstance(tools, list) else []
+    kinds = [str(row.get("type") or "custom") for row in rows if isinstance(row, dict)]
+    return any(not kind.startswith(_CLIENT_TOOLS) for kind in kinds)
+
+
+def _media(body: JsonObject) -> tuple[int, int]:
+    """Count images and documents, and the bytes of their data; plain text counts as text."""
+    parts = size = 0
+    for part in json_body.walk(body):
+        source = object_in(part, "source")
+        if part.get("type") in _MEDIA_TYPES and source and source.get("type") != "text":
+            parts += 1
+            size += text_length(source.get("data"))
+    return parts, size

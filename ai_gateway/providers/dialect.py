@@ -1,0 +1,138 @@
+"""What every wire format can do: read a request, write it for the provider, read the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from ai_gateway.domain.call import AskedCall, DialectName, Operation
+from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.sse import EventSplitter, event_data
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One request to a provider, ready to be sent."""
+
+    provider: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    is_streamed: bool
+
+
+class Interpreter(Protocol):
+    """Sees the events of one stream in order and gathers what they tell.
+
+    `text_bytes` counts the UTF-8 bytes of text relayed so far. `is_complete` tells that the
+    provider ended its answer properly, `has_failed` that it sent an error event.
+    """
+
+    text_bytes: int
+    is_complete: bool
+    has_failed: bool
+
+    def see(self, data: bytes) -> bool:
+        """Take in one event; False for one that must not reach the client."""
+        ...
+
+    def reading(self) -> Reading:
+        """What the stream has told so far."""
+        ...
+
+
+class Dialect(Protocol):
+    """A wire format. Stateless; one object serves all calls."""
+
+    name: DialectName
+
+    def read_request(self, operation: Operation, raw: bytes) -> AskedCall: ...
+
+    def upstream_request(
+        self,
+        provider: Provider,
+        asked: AskedCall,
+        *,
+        model: str,
+        output_cap: int | None,
+        client_headers: Mapping[str, str],
+    ) -> UpstreamRequest: ...
+
+    def read_answer(self, body: bytes) -> Reading: ...
+
+    def interpreter(self, asked: AskedCall) -> Interpreter: ...
+
+
+class StreamReader:
+    """Cuts a provider's stream into events, lets them pass, and has them interpreted."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._splitter = EventSplitter()
+        self._interpreter = interpreter
+        self.has_content = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What goes on to the client for this read: whole events, unchanged."""
+        return b"".join(event for event in self._splitter.feed(chunk) if self._passes(event))
+
+    def rest(self) -> bytes:
+        """The unfinished event at the end of the stream, if it may pass."""
+        rest = self._splitter.rest()
+        return rest if rest and self._passes(rest) else b""
+
+    @property
+    def is_complete(self) -> bool:
+        return self._interpreter.is_complete
+
+    @property
+    def has_failed(self) -> bool:
+        return self._interpreter.has_failed
+
+    @property
+    def text_bytes(self) -> int:
+        return self._interpreter.text_bytes
+
+    def reading(self) -> Reading:
+        return self._interpreter.reading()
+
+    def _passes(self, event: bytes) -> bool:
+        data = event_data(event)
+        if data is None:
+            return True
+        passes = self._interpreter.see(data)
+        self.has_content = self.has_content or self._interpreter.text_bytes > 0
+        return passes
+
+
+def parse_event(data: bytes) -> dict[str, object] | None:
+    """The object of an event; None for what is no JSON object (it passes, but tells nothing)."""
+    try:
+        event = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def object_in(holder: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """A member that is an object, else an empty one: details may be absent or null."""
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def count_in(holder: Mapping[str, object], name: str) -> int:
+    """A member that is a whole number, else 0. Negative ones stay, to be seen as an anomaly."""
+    value = holder.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def text_length(value: object) -> int:
+    return len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
+
+
+def checked(usage: Usage, *, status: UsageStatus) -> tuple[Usage, UsageStatus]:
+    """Mark an inconsistent report and take its larger reading; never a negative count."""
+    if usage.is_consistent:
+        return usage, status
+    return usage.clamped(), UsageStatus.ANOMALY

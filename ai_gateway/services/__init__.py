@@ -1,0 +1,1 @@
+"""Use cases. They know no Flask, no SQL and no Redis command."""

@@ -1,0 +1,170 @@
+"""The bookkeeper: outbox to ledger, lapsed holds, published keys and counters, figures.
+
+Any number may run on any hosts without a leader: every step is safe to be done twice or at once.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from time import monotonic
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from ai_gateway.domain.clock import Clock
+from ai_gateway.domain.limits import Account, Window, window_end, window_id
+from ai_gateway.domain.money import Money
+from ai_gateway.domain.outbox import UnreadableEntry
+from ai_gateway.errors import GatewayError
+from ai_gateway.services.health import UPDATED_AT
+from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Batch, Ledger, UnbookableBatch
+from ai_gateway.stores.outbox import Outbox, PublishedState, set_aside
+
+logger = logging.getLogger(__name__)
+
+BATCH_ENTRIES = 500
+WAIT_MS = 500
+LAPSED_AT_ONCE = 200
+RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BookkeeperStores:
+    """The state that the bookkeeper moves between."""
+
+    outbox: Outbox
+    published: PublishedState
+    ledger: Ledger
+
+
+@dataclass(slots=True)
+class _Duty:
+    name: str
+    every_seconds: float
+    run: Callable[[], object]
+    due: float = 0.0
+
+
+class Bookkeeper:
+    """One loop: book what has come, and every duty when it is due."""
+
+    def __init__(
+        self, stores: BookkeeperStores, keys: KeyAdmin, *, clock: Clock, zone: ZoneInfo
+    ) -> None:
+        self._outbox = stores.outbox
+        self._published = stores.published
+        self._ledger = stores.ledger
+        self._keys = keys
+        self._clock = clock
+        self._zone = zone
+        self._stop = Event()
+        self._booked_at: datetime | None = None
+        self._duties = [
+            _Duty("restore", 5, self.restore),
+            _Duty("publish_keys", 30, keys.publish_all),
+            _Duty("reap", 5, self.reap),
+            _Duty("mirror_refusals", 2, self.mirror_refusals),
+            _Duty("figures", 5, self.write_figures),
+        ]
+
+    def run(self) -> None:
+        """Work until `stop`, then drain what is left in the outbox."""
+        while not self._stop.is_set():
+            try:
+                self._run_due()
+                self.book(block_ms=WAIT_MS)
+            except GatewayError as error:
+                logger.warning("bookkeeper_waits", extra={"cause": type(error).__name__})
+                self._stop.wait(RETRY_SECONDS)
+        while self.book(block_ms=None):
+            pass
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def book(self, *, block_ms: int | None) -> int:
+        """Move one batch from the outbox into the ledger; returns how many entries it had."""
+        position = self._ledger.position()
+        batch = self._outbox.read(position, count=BATCH_ENTRIES, block_ms=block_ms)
+        if not batch:
+            return 0
+        try:
+            self._book(batch, position)
+        except AnotherBookkeeperWasFaster:
+            return len(batch)
+        except UnbookableBatch:
+            self._book_one_by_one(batch, position)
+        return len(batch)
+
+    def _book(self, batch: Batch, position: str) -> None:
+        aside = self._ledger.book(batch, after=position, now=self._clock())
+        self._outbox.trim(batch[-1].stream_id)
+        if aside:
+            logger.error("ledger_entries_set_aside", extra={"count": aside})
+
+    def _book_one_by_one(self, batch: Batch, position: str) -> None:
+        """Find the entry that the database refuses and set it aside, so that others flow."""
+        for entry in batch:
+            try:
+                self._book([entry], position)
+            except UnbookableBatch as error:
+                if isinstance(entry, UnreadableEntry):
+                    raise
+                reason = f"the database refused it: {error.__cause__}"[:200]
+                self._book([set_aside(entry, reason)], position)
+            position = entry.stream_id
+
+    def reap(self) -> int:
+        """Book calls whose lease lapsed: their worker is gone, or stood still too long."""
+        now = self._clock()
+        lapsed = self._outbox.lapsed(count=LAPSED_AT_ONCE)
+        expired = [request_id for request_id in lapsed if self._outbox.expire(request_id, now)]
+        for request_id in expired:
+            logger.warning("hold_lapsed", extra={"request_id": request_id})
+        return len(expired)
+
+    def restore(self) -> bool:
+        """Publish keys and counters where Redis has lost them, and the epoch last."""
+        if self._published.has_epoch():
+            return False
+        while self.book(block_ms=None):
+            pass
+        self._keys.publish_all()
+        now = self._clock()
+        self._published.restore(
+            ((account, spent, self._forget_at(account, now)) for account, spent in self._open()),
+            epoch=uuid4().hex,
+        )
+        logger.info("counters_restored")
+        return True
+
+    def mirror_refusals(self) -> None:
+        """Let pages see whose last call was refused."""
+        self._ledger.mark_refused(self._published.refused(), self._windows())
+
+    def write_figures(self) -> None:
+        """Publish what `/metrics` shows for the whole installation."""
+        now = self._clock()
+        spend = {
+            f"spend_{window}_nano_usd": self._ledger.cost_since(window, now) for window in Window
+        }
+        lag = self._outbox.oldest_age_seconds(self._ledger.position())
+        self._published.write_figures({**spend, "lag_seconds": lag, UPDATED_AT: now.isoformat()})
+
+    def _run_due(self) -> None:
+        for duty in self._duties:
+            if monotonic() >= duty.due:
+                duty.run()
+                duty.due = monotonic() + duty.every_seconds
+
+    def _windows(self) -> list[str]:
+        return [window_id(window, self._clock(), self._zone) for window in Window]
+
+    def _open(self) -> list[tuple[Account, Money]]:
+        return self._ledger.spent(self._windows())
+
+    def _forget_at(self, account: Account, now: datetime) -> datetime:
+        end = window_end(account.window, now, self._zone)
+        return window_end(account.window, end, self._zone)

@@ -1,0 +1,86 @@
+"""Which provider a model name means, and which names there are (architecture.md 8.12)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from ai_gateway.domain.call import DialectName
+from ai_gateway.domain.key_record import KeyRecord
+from ai_gateway.domain.pricing import PriceRow
+from ai_gateway.domain.virtual_key import is_model_allowed
+from ai_gateway.errors import ModelNotAllowed, ModelNotFound
+from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.registry import Registry
+from ai_gateway.stores.catalog import Catalog, ModelLimits
+
+NEAR_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The provider and the provider's own model name that a client's name stands for."""
+
+    provider: Provider
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model that a key may call."""
+
+    provider: str
+    model: str
+
+
+class ModelDirectory:
+    """Price book x providers that are on."""
+
+    def __init__(self, registry: Registry, catalog: Catalog) -> None:
+        self._registry = registry
+        self._catalog = catalog
+
+    def resolve(self, name: str, dialect: DialectName, key: KeyRecord) -> Target:
+        """Find the provider of a name; raises `ModelNotFound` or `ModelNotAllowed`.
+
+        `provider/model` always resolves, priced or not; a bare name has to be in the price book.
+        """
+        target = self._find(name, dialect)
+        if target is None:
+            raise ModelNotFound(name, self._near(name, dialect, key))
+        if not is_model_allowed(key.allowed_models, target.provider.name, target.model):
+            raise ModelNotAllowed(name)
+        return target
+
+    def price(self, target: Target, service_tier: str | None, moment: datetime) -> PriceRow | None:
+        """The price in force; None where nobody knows one."""
+        return self._catalog.row(target.provider.name, target.model, service_tier, moment)
+
+    def limits(self, target: Target) -> ModelLimits:
+        return self._catalog.limits(target.provider.name, target.model)
+
+    @property
+    def price_book(self) -> str:
+        return self._catalog.book_id
+
+    def listing(self, dialect: DialectName, key: KeyRecord) -> list[ListedModel]:
+        """The models of the providers that speak `dialect`, as far as the key allows them."""
+        return [
+            ListedModel(provider.name, model)
+            for provider in self._registry.speaking(dialect)
+            for model in self._catalog.models(provider.name)
+            if is_model_allowed(key.allowed_models, provider.name, model)
+        ]
+
+    def _find(self, name: str, dialect: DialectName) -> Target | None:
+        prefix, slash, model = name.partition("/")
+        named = self._registry.get(prefix) if slash else None
+        if named is not None:
+            return Target(named, model) if model and named.dialect == dialect else None
+        for provider in self._registry.speaking(dialect):
+            if self._catalog.knows(provider.name, name):
+                return Target(provider, name)
+        return None
+
+    def _near(self, name: str, dialect: DialectName, key: KeyRecord) -> tuple[str, ...]:
+        names = [listed.model for listed in self.listing(dialect, key)]
+        return tuple(get_close_matches(name, names, n=NEAR_NAMES))

@@ -1,0 +1,116 @@
+"""Keeps this worker's running calls alive in Redis, and ends those that must not go on.
+
+One thread (a greenlet under gevent) renews every lease in one round trip each 10 s, works off the
+settlement backlog, and interrupts what was revoked or takes too long to drain.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Event, Lock, Thread
+from time import monotonic
+
+from ai_gateway.errors import BudgetUnavailable
+from ai_gateway.services.admission import Admission, Admitted
+from ai_gateway.services.settlement import Settlement
+from ai_gateway.stores.meter import Heartbeat, Meter
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10
+TICK_SECONDS = 1
+
+
+class EndReason(StrEnum):
+    """Why the gateway ends a running call by itself."""
+
+    REVOKED = "revoked"
+    NO_ROOM = "no_room"
+    STOPPING = "stopping"
+    DRAIN_LIMIT = "drain_limit"
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """A call that is under way. `end` must return at once and may be called twice."""
+
+    admitted: Admitted
+    text_bytes: Callable[[], int]
+    end: Callable[[EndReason], None]
+    deadline: float | None = None
+
+
+class OpenCalls:
+    """The register of running calls; its thread starts with the first call, after the fork."""
+
+    def __init__(self, meter: Meter, admission: Admission, settlement: Settlement) -> None:
+        self._meter = meter
+        self._admission = admission
+        self._settlement = settlement
+        self._calls: dict[str, OpenCall] = {}
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._stop = Event()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def enter(self, call: OpenCall) -> None:
+        self._calls[call.admitted.call.request_id] = call
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="open-calls", daemon=True)
+                self._thread.start()
+
+    def leave(self, request_id: str) -> None:
+        self._calls.pop(request_id, None)
+
+    def end_all(self) -> None:
+        """End every running call, so that it settles before the process goes."""
+        for call in list(self._calls.values()):
+            call.end(EndReason.STOPPING)
+
+    def stop(self) -> None:
+        """Stop the thread; the backlog gets one more try."""
+        self._stop.set()
+        self._settlement.work_off()
+
+    def beat(self) -> None:
+        """Renew all leases and act on the answers."""
+        calls = list(self._calls.values())
+        if not calls:
+            return
+        progress = [
+            (c.admitted.call, self._admission.floor(c.admitted, text_bytes=c.text_bytes()))
+            for c in calls
+        ]
+        for call, state in zip(calls, self._meter.heartbeat(progress), strict=True):
+            if state is Heartbeat.REVOKED:
+                call.end(EndReason.REVOKED)
+            elif state is Heartbeat.LAPSED and not self._hold_again(call):
+                call.end(EndReason.NO_ROOM)
+
+    def _hold_again(self, call: OpenCall) -> bool:
+        return self._meter.rehold(call.admitted.call, call.admitted.limits)
+
+    def _run(self) -> None:
+        next_beat = monotonic() + HEARTBEAT_SECONDS
+        while not self._stop.wait(TICK_SECONDS):
+            self._end_overdue()
+            try:
+                self._settlement.work_off()
+                if monotonic() >= next_beat:
+                    next_beat = monotonic() + HEARTBEAT_SECONDS
+                    self.beat()
+            except BudgetUnavailable:
+                # Leases outlive four missed beats; the next tick tries again.
+                next_beat = monotonic()
+            except Exception:
+                logger.exception("open_calls_failed")
+
+    def _end_overdue(self) -> None:
+        now = monotonic()
+        for call in list(self._calls.values()):
+            if call.deadline is not None and now > call.deadline:
+                call.end(EndReason.DRAIN_LIMIT)

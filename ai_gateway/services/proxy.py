@@ -1,0 +1,191 @@
+"""The story of one call: admit -> dispatch -> settle.
+
+Every request ends in exactly one outcome, told to the observers; every admitted call is settled
+exactly once, whichever way it ends.
+"""
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NoReturn
+
+from ai_gateway.domain.call import AskedCall, DialectName, Operation, Outcome
+from ai_gateway.domain.exchange import Answer, IncomingCall
+from ai_gateway.domain.money import usd_text
+from ai_gateway.errors import (
+    BudgetExhausted,
+    GatewayError,
+    GatewayUnavailable,
+    InvalidKey,
+    ModelNotAllowed,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamRefusedCredential,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from ai_gateway.providers.dialect import StreamReader
+from ai_gateway.providers.transport import UpstreamResponse
+from ai_gateway.services.admission import Admission, Admitted, KeyRing
+from ai_gateway.services.dispatch import Dispatch
+from ai_gateway.services.models import ListedModel, ModelDirectory
+from ai_gateway.services.open_calls import OpenCall
+from ai_gateway.services.relay import CallEnding, RelayedStream
+from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Timing
+from ai_gateway.telemetry.observer import LocalCall, Observers
+
+COST_HEADER = "x-ai-gateway-cost-usd"
+MAX_TOKENS_HEADER = "x-ai-gateway-max-tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who may call, and what."""
+
+    keys: KeyRing
+    directory: ModelDirectory
+
+
+class Proxy:
+    """Conducts calls; the only one that knows the order of the steps."""
+
+    def __init__(
+        self,
+        callers: Callers,
+        admission: Admission,
+        dispatch: Dispatch,
+        *,
+        ending: CallEnding,
+        observers: Observers,
+    ) -> None:
+        self._keys = callers.keys
+        self._directory = callers.directory
+        self._admission = admission
+        self._dispatch = dispatch
+        self._ending = ending
+        self._observers = observers
+
+    def call(self, incoming: IncomingCall) -> Answer:
+        """Answer one metered call; raises a `GatewayError` where there is no answer to give."""
+        timing = Timing(perf_counter())
+        asked, admitted = self._admit(incoming)
+        response = self._send(admitted, asked, incoming, timing)
+        if asked.stream:
+            return self._streamed(admitted, asked, response, timing)
+        return self._whole(admitted, response, timing)
+
+    def models(
+        self, request_id: str, credential: str | None, dialect: DialectName
+    ) -> list[ListedModel]:
+        """What a key may call in a dialect; free, so that nothing is held for it."""
+        try:
+            key = self._keys.identify(credential, fresh=True)
+        except GatewayError as error:
+            self.refuse(request_id, Operation.MODELS, error)
+            raise
+        fact = LocalCall(request_id, Operation.MODELS, Outcome.SUCCESS, reason="")
+        self._observers.answered_locally(fact)
+        return self._directory.listing(dialect, key.record)
+
+    def refuse(
+        self, request_id: str, operation: Operation, error: GatewayError, *, stream: bool = False
+    ) -> None:
+        """Tell the observers of a request that goes no further."""
+        outcome, reason = _outcome_of(error)
+        self._observers.answered_locally(
+            LocalCall(request_id, operation, outcome, reason, stream=stream)
+        )
+
+    def _admit(self, incoming: IncomingCall) -> tuple[AskedCall, Admitted]:
+        asked = None
+        try:
+            key = self._keys.identify(incoming.credential)
+            dialect = self._dispatch.dialect(incoming.dialect)
+            asked = dialect.read_request(incoming.operation, incoming.body)
+            return asked, self._admission.admit(key, incoming, asked)
+        except GatewayError as error:
+            stream = asked.stream if asked else False
+            self.refuse(incoming.request_id, incoming.operation, error, stream=stream)
+            raise
+
+    def _send(
+        self, admitted: Admitted, asked: AskedCall, incoming: IncomingCall, timing: Timing
+    ) -> UpstreamResponse:
+        # A call that waits for its first byte is alive too: its lease has to be renewed.
+        waiting = OpenCall(admitted, lambda: 0, lambda _: None)
+        self._ending.open_calls.enter(waiting)
+        try:
+            return self._dispatch.send(admitted, asked, incoming.headers)
+        except UpstreamError as error:
+            self._failed(admitted, error, timing)
+        finally:
+            self._ending.open_calls.leave(admitted.call.request_id)
+
+    def _whole(self, admitted: Admitted, response: UpstreamResponse, timing: Timing) -> Answer:
+        open_call = OpenCall(admitted, lambda: 0, lambda _: response.interrupt())
+        self._ending.open_calls.enter(open_call)
+        try:
+            body = response.read_all()
+        except UpstreamError as error:
+            self._failed(admitted, error, timing)
+        finally:
+            response.close()
+            self._ending.open_calls.leave(admitted.call.request_id)
+        reading = self._dispatch.dialect(admitted.provider.dialect).read_answer(body)
+        outcome = Outcome.UPSTREAM_ERROR if reading.failed else Outcome.SUCCESS
+        cost = self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
+        if reading.failed:
+            raise UpstreamUnavailable(admitted.call.provider, was_sent=True)
+        return Answer(200, _headers(admitted, response) | {COST_HEADER: usd_text(cost)}, body)
+
+    def _streamed(
+        self, admitted: Admitted, asked: AskedCall, response: UpstreamResponse, timing: Timing
+    ) -> Answer:
+        reader = StreamReader(self._dispatch.dialect(admitted.provider.dialect).interpreter(asked))
+        stream = RelayedStream(admitted, response, reader, timing=timing, ending=self._ending)
+        return Answer(200, _headers(admitted, response), stream)
+
+    def _failed(self, admitted: Admitted, error: UpstreamError, timing: Timing) -> NoReturn:
+        reading = NOTHING_TOLD if _may_be_billed(error) else NOTHING_BILLED
+        outcome = _upstream_outcome(error)
+        self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
+        raise error
+
+
+def _headers(admitted: Admitted, response: UpstreamResponse) -> dict[str, str]:
+    headers = {"content-type": response.headers.get("content-type", "application/json")}
+    if admitted.call.output_cap is not None:
+        headers[MAX_TOKENS_HEADER] = str(admitted.call.output_cap)
+    return headers
+
+
+def _may_be_billed(error: UpstreamError) -> bool:
+    """Whether the provider may have done the work: it took the call and refused it by no word."""
+    if isinstance(error, UpstreamUnavailable):
+        return error.was_sent and error.status is None
+    return isinstance(error, UpstreamTimeout)
+
+
+def _upstream_outcome(error: UpstreamError) -> Outcome:
+    match error:
+        case UpstreamRejected() | UpstreamRateLimited():
+            return Outcome.UPSTREAM_REJECTED
+        case UpstreamTimeout():
+            return Outcome.UPSTREAM_TIMEOUT
+        case UpstreamRefusedCredential() | _:
+            return Outcome.UPSTREAM_ERROR
+
+
+def _outcome_of(error: GatewayError) -> tuple[Outcome, str]:
+    """The outcome of a refusal, and its reason from a closed set."""
+    match error:
+        case InvalidKey(reason=reason):
+            return Outcome.AUTH_ERROR, reason
+        case ModelNotAllowed():
+            return Outcome.AUTH_ERROR, "forbidden"
+        case BudgetExhausted(refusal=refusal):
+            return Outcome.BUDGET_BLOCKED, f"{refusal.scope}_{refusal.window}"
+        case GatewayUnavailable():
+            return Outcome.GATEWAY_ERROR, "unavailable"
+        case _:
+            return Outcome.CLIENT_ERROR, type(error).__name__

@@ -1,0 +1,154 @@
+"""Ends a call: usage -> cost -> one script. Exactly once for each call, on every path.
+
+A settlement that Redis does not acknowledge stays in this worker's backlog until it does.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+
+from ai_gateway.domain.call import FinishedCall, Outcome, PriceStatus
+from ai_gateway.domain.clock import Clock
+from ai_gateway.domain.money import ZERO, Money
+from ai_gateway.domain.pricing import NO_COST, Cost, PriceRow, cost_of
+from ai_gateway.domain.usage import Confidence, Reading, Usage, UsageStatus
+from ai_gateway.errors import BudgetUnavailable
+from ai_gateway.services.admission import Admitted
+from ai_gateway.services.counting import TokenCounter
+from ai_gateway.services.models import ModelDirectory, Target
+from ai_gateway.stores.meter import Meter
+from ai_gateway.telemetry.observer import Observers, SettledCall
+
+logger = logging.getLogger(__name__)
+
+NOTHING_BILLED = Reading(UsageStatus.NOT_BILLED, Usage())
+NOTHING_TOLD = Reading(UsageStatus.MISSING, Usage())
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the call came in and when its first content went out, by the monotonic clock."""
+
+    started: float
+    first_content: float | None = None
+
+    def latency_ms(self) -> int:
+        return round((perf_counter() - self.started) * 1000)
+
+    def ttft_ms(self) -> int | None:
+        if self.first_content is None:
+            return None
+        return round((self.first_content - self.started) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    usage: Usage
+    cost: Cost
+    confidence: Confidence
+
+
+class Settlement:
+    """Books finished calls."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        models: ModelDirectory,
+        *,
+        counter: TokenCounter,
+        observers: Observers,
+        clock: Clock,
+    ) -> None:
+        self._meter = meter
+        self._models = models
+        self._counter = counter
+        self._observers = observers
+        self._clock = clock
+        self._backlog: deque[tuple[Admitted, FinishedCall]] = deque()
+        self._backlog_lock = Lock()
+
+    def settle(
+        self, admitted: Admitted, reading: Reading, *, outcome: Outcome, timing: Timing
+    ) -> Money:
+        """Book a call by what its answer told; returns its cost."""
+        price = self._price_served(admitted, reading)
+        charge = self._charge(admitted, price, reading)
+        finished = FinishedCall(
+            outcome=outcome,
+            usage=charge.usage,
+            usage_status=reading.status,
+            confidence=charge.confidence,
+            price_status=PriceStatus.PRICED if price else PriceStatus.UNPRICED,
+            price_row=price.row_id if price else "",
+            served_model=(reading.served_model or admitted.call.model)[:160],
+            raw_usage=reading.raw,
+            latency_ms=timing.latency_ms(),
+            ttft_ms=timing.ttft_ms(),
+            settled_at=self._clock(),
+            cost=charge.cost.total,
+        )
+        with self._backlog_lock:
+            self._backlog.append((admitted, finished))
+        self.work_off()
+        self._observers.settled(SettledCall(admitted.call, finished, charge.cost.by_kind()))
+        return finished.cost
+
+    def work_off(self) -> int:
+        """Send what is not acknowledged yet, oldest first; returns how many are left."""
+        while True:
+            with self._backlog_lock:
+                if not self._backlog:
+                    return 0
+                admitted, finished = self._backlog.popleft()
+            try:
+                is_known = self._meter.settle(admitted.call, finished)
+            except BudgetUnavailable:
+                with self._backlog_lock:
+                    self._backlog.appendleft((admitted, finished))
+                return len(self._backlog)
+            if not is_known:
+                # Redis lost the record: the amount is in the log until it can be booked again.
+                logger.error(
+                    "settle_unknown",
+                    extra={"request_id": admitted.call.request_id, "cost": finished.cost},
+                )
+
+    def _price_served(self, admitted: Admitted, reading: Reading) -> PriceRow | None:
+        """The row of the model and tier that were served, as of admission; else the asked one."""
+        if reading.served_model is None:
+            return admitted.price
+        target = Target(admitted.provider, reading.served_model)
+        served = self._models.price(target, reading.service_tier, admitted.call.admitted_at)
+        return served or admitted.price
+
+    def _charge(self, admitted: Admitted, price: PriceRow | None, reading: Reading) -> _Charge:
+        call = admitted.call
+        match reading.status:
+            case UsageStatus.EXACT | UsageStatus.ANOMALY:
+                self._counter.learn(call.model, reading.usage, reading.text_bytes)
+                return _Charge(reading.usage, _cost(price, reading.usage), Confidence.REPORTED)
+            case UsageStatus.NOT_BILLED:
+                return _Charge(Usage(), NO_COST, Confidence.REPORTED)
+            case UsageStatus.PARTIAL:
+                usage = self._counter.raise_output(call.model, reading.usage, reading.text_bytes)
+                reported = _cost(price, reading.usage)
+            case UsageStatus.MISSING:
+                usage = self._counter.count(
+                    call.model, input_bytes=admitted.input_bytes, text_bytes=reading.text_bytes
+                )
+                reported = NO_COST
+        counted = _at_most(_cost(price, usage), call.held)
+        cost = counted if counted.total >= reported.total else reported
+        return _Charge(usage, cost, Confidence.COUNTED)
+
+
+def _cost(price: PriceRow | None, usage: Usage) -> Cost:
+    return cost_of(price, usage) if price else NO_COST
+
+
+def _at_most(cost: Cost, held: Money) -> Cost:
+    """What is only counted is never charged above the hold."""
+    return cost if cost.total <= held else Cost(max(held, ZERO), cost.lines)

@@ -1,0 +1,268 @@
+"""The append-only ledger in SQL, with its roll-ups: exactly once by construction.
+
+One transaction writes the rows, the roll-ups, the account totals and the position in the outbox
+(money.md 1.7). The position is moved by compare-and-set: a bookkeeper that was slower rolls back.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.orm import Session
+
+from ai_gateway.domain.call import TALLY_FIELDS
+from ai_gateway.domain.limits import Account, Window, account_from_name, window_start
+from ai_gateway.domain.money import Money
+from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
+from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.sql import transaction
+from ai_gateway.stores.tables import (
+    AccountTotal,
+    Base,
+    LedgerEntry,
+    OutboxPosition,
+    SetAsideEntry,
+    UsageHour,
+)
+
+Batch = Sequence[OutboxEntry | UnreadableEntry]
+Row = dict[str, Any]
+
+
+class AnotherBookkeeperWasFaster(Exception):
+    """The position had moved: nothing was written, read it again."""
+
+
+class UnbookableBatch(Exception):
+    """The database refuses an entry of the batch for what it holds; nothing was written."""
+
+
+class Ledger:
+    """Books batches of outbox entries; opens its own short sessions."""
+
+    def __init__(self, engine: Engine, zone: ZoneInfo) -> None:
+        # A transaction that began by reading could not be upgraded under another writer.
+        self._engine = engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._zone = zone
+
+    def position(self) -> str:
+        """The id of the last entry booked; made at the first call."""
+        with transaction(self._engine) as session:
+            row = session.get(OutboxPosition, 1)
+            if row is None:
+                row = OutboxPosition(id=1, stream_id=FIRST_POSITION)
+                session.add(row)
+            return row.stream_id
+
+    def book(self, batch: Batch, *, after: str, now: datetime) -> int:
+        """Write a batch and move the position from `after`; returns how many were set aside.
+
+        Raises `AnotherBookkeeperWasFaster` or `UnbookableBatch`, and then has written nothing.
+        """
+        try:
+            return self._book(batch, after, now)
+        except (IntegrityError, DataError, StatementError) as error:
+            raise UnbookableBatch from error
+
+    def _book(self, batch: Batch, after: str, now: datetime) -> int:
+        entries = [entry for entry in batch if isinstance(entry, OutboxEntry)]
+        aside = [_aside_row(entry, now) for entry in batch if isinstance(entry, UnreadableEntry)]
+        with transaction(self._engine) as session:
+            moved = session.execute(
+                update(OutboxPosition)
+                .where(OutboxPosition.id == 1, OutboxPosition.stream_id == after)
+                .values(stream_id=batch[-1].stream_id)
+            )
+            if moved.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult has it
+                raise AnotherBookkeeperWasFaster
+            new, repeated = self._insert_entries(session, entries)
+            aside += _conflicts(session, repeated, now)
+            self._add_up(session, new)
+            for row in aside:
+                session.merge(SetAsideEntry(**row))
+        return len(aside)
+
+    def spent(self, windows: Iterable[str]) -> list[tuple[Account, Money]]:
+        """The account totals of some windows: what the counters in Redis have to be."""
+        query = select(AccountTotal).where(AccountTotal.window_id.in_(list(windows)))
+        with transaction(self._engine) as session:
+            return [
+                (
+                    account_from_name(f"{row.scope}:{row.subject_id}:{row.window_id}"),
+                    Money(row.spent_nano_usd),
+                )
+                for row in session.scalars(query)
+            ]
+
+    def mark_refused(self, refused: Sequence[Account], windows: Sequence[str]) -> None:
+        """Mirror which accounts of the open windows were refused last."""
+        with transaction(self._engine) as session:
+            marked = session.scalars(
+                select(AccountTotal).where(
+                    AccountTotal.window_id.in_(list(windows)), AccountTotal.is_refused
+                )
+            )
+            known = {(row.scope, row.subject_id, row.window_id): row for row in marked}
+            wanted = {(a.scope.value, a.subject_id, a.window_id) for a in refused}
+            for key, row in known.items():
+                row.is_refused = key in wanted
+            rows = [_total_row(key, 0) | {"is_refused": True} for key in wanted - known.keys()]
+            self._upsert(session, AccountTotal, rows, lambda new: {"is_refused": new.is_refused})
+
+    def total_cost(self) -> Money:
+        """The sum of every call's entries, without adjustments."""
+        with transaction(self._engine) as session:
+            return Money(
+                session.scalar(
+                    select(func.coalesce(func.sum(LedgerEntry.cost_nano_usd), 0)).where(
+                        LedgerEntry.kind == "call"
+                    )
+                )
+                or 0
+            )
+
+    def cost_since(self, window: Window, moment: datetime) -> Money:
+        """The cost of all calls admitted since the window that holds `moment` began."""
+        start = window_start(window, moment, self._zone)
+        total = select(func.coalesce(func.sum(UsageHour.cost_nano_usd), 0))
+        with transaction(self._engine) as session:
+            return Money(int(session.scalar(total.where(UsageHour.hour >= start)) or 0))
+
+    def _insert_entries(
+        self, session: Session, entries: Sequence[OutboxEntry]
+    ) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
+        """Insert what is not there yet; a replay brings entries a second time."""
+        if not entries:
+            return [], []
+        table = _table(LedgerEntry)
+        statement = (
+            self._insert(table)
+            .values([_entry_row(entry) for entry in entries])
+            .on_conflict_do_nothing(index_elements=["request_id", "entry_no"])
+            .returning(table.c.request_id, table.c.entry_no)
+        )
+        written = {tuple(row) for row in session.execute(statement)}
+        new = [e for e in entries if (e.request_id, e.entry_no) in written]
+        return new, [e for e in entries if (e.request_id, e.entry_no) not in written]
+
+    def _add_up(self, session: Session, entries: Sequence[OutboxEntry]) -> None:
+        sums = ("cost_nano_usd", *TALLY_FIELDS)
+        hours = _sum_hours(entries, self._zone)
+        self._upsert(session, UsageHour, hours, _adding(UsageHour, sums))
+        totals: dict[tuple[str, int, str], int] = defaultdict(int)
+        for entry in entries:
+            for account in entry.accounts:
+                totals[account.scope.value, account.subject_id, account.window_id] += entry.cost
+        rows = [_total_row(key, amount) for key, amount in totals.items()]
+        self._upsert(session, AccountTotal, rows, _adding(AccountTotal, ("spent_nano_usd",)))
+
+    def _upsert(
+        self, session: Session, model: type[Base], rows: list[Row], change: Callable[[Any], Row]
+    ) -> None:
+        # One row a statement: a batch has few, and SQLite bounds the variables of a statement.
+        table = _table(model)
+        for row in rows:
+            statement = self._insert(table).values(row)
+            session.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(table.primary_key.columns),
+                    set_=change(statement.excluded),
+                )
+            )
+
+    def _insert(self, table: Table) -> Any:
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model.__name__} is no plain table")
+    return table
+
+
+def _adding(model: type[Base], names: Iterable[str]) -> Callable[[Any], Row]:
+    columns = _table(model).c
+    return lambda new: {name: columns[name] + new[name] for name in names}
+
+
+def _entry_row(entry: OutboxEntry) -> Row:
+    return (
+        entry.tally
+        | entry.words
+        | {
+            "request_id": entry.request_id,
+            "entry_no": entry.entry_no,
+            "kind": entry.kind,
+            "seq": entry.seq,
+            "stream_id": entry.stream_id,
+            "cost_nano_usd": entry.cost,
+            "total_after_nano_usd": entry.total,
+            "admitted_at": entry.admitted_at,
+            "settled_at": entry.settled_at,
+        }
+    )
+
+
+def _sum_hours(entries: Sequence[OutboxEntry], zone: ZoneInfo) -> list[Row]:
+    sums: dict[tuple[datetime, Any, Any, Any], Row] = {}
+    for entry in entries:
+        key = (
+            local_hour(entry.admitted_at, zone),
+            entry.words["user_id"],
+            entry.words["provider"],
+            entry.words["model"],
+        )
+        row = sums.setdefault(key, dict.fromkeys(("cost_nano_usd", *TALLY_FIELDS), 0))
+        row["cost_nano_usd"] += entry.cost
+        for name, count in entry.tally.items():
+            row[name] += count
+    names = ("hour", "user_id", "provider", "model")
+    return [dict(zip(names, key, strict=True)) | row for key, row in sums.items()]
+
+
+def local_hour(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which the hour of `moment` began on the clocks of `zone`."""
+    local = moment.astimezone(zone)
+    return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def _conflicts(session: Session, repeated: Iterable[OutboxEntry], now: datetime) -> list[Row]:
+    """A repeat with another amount is no repeat: it is set aside for a person to look at."""
+    rows = []
+    for entry in repeated:
+        booked = session.scalar(
+            select(LedgerEntry.cost_nano_usd).where(
+                LedgerEntry.request_id == entry.request_id, LedgerEntry.entry_no == entry.entry_no
+            )
+        )
+        if booked != entry.cost:
+            rows.append(
+                {
+                    "stream_id": entry.stream_id,
+                    "reason": f"entry {entry.request_id} {entry.entry_no} is booked at {booked}",
+                    "payload": repr(entry),
+                    "created_at": now,
+                }
+            )
+    return rows
+
+
+def _aside_row(entry: UnreadableEntry, now: datetime) -> Row:
+    return {
+        "stream_id": entry.stream_id,
+        "reason": entry.reason,
+        "payload": entry.payload,
+        "created_at": now,
+    }
+
+
+def _total_row(key: tuple[str, int, str], amount: int) -> Row:
+    names = ("scope", "subject_id", "window_id")
+    return dict(zip(names, key, strict=True)) | {"spent_nano_usd": amount, "is_refused": False}

@@ -1,0 +1,241 @@
+"""Counters, holds and the outbox in Redis: the money path's only store while a call runs.
+
+Each method runs one script (money.md 1.5) and may be repeated without effect. It never waits
+longer than the client's time limit and raises `BudgetUnavailable` when Redis is away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import orjson
+import redis
+from redis.commands.core import Script
+
+from ai_gateway.domain.call import AdmittedCall, FinishedCall, Tally
+from ai_gateway.domain.limits import Account, Limit
+from ai_gateway.domain.money import Money
+from ai_gateway.errors import BudgetUnavailable
+from ai_gateway.stores import redis_keys
+from ai_gateway.stores.redis_client import translated_errors
+
+LEASE_MS = 45_000
+OPEN_RECORD_SECONDS = 24 * 3600
+CLOSED_RECORD_SECONDS = 15 * 60
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What is booked for a call whose worker vanishes: its cost and counts so far."""
+
+    cost: Money
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRequest:
+    """A hold that is asked for. `call.held` is what is wanted, `least` what will do."""
+
+    call: AdmittedCall
+    least: Money
+    limits: tuple[Limit, ...]
+    forget_at: tuple[datetime, ...]
+    key_version: str
+    floor: Floor
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The hold stands, perhaps smaller than what was wanted."""
+
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The tightest account has no room; `index` counts in the order of the call's accounts."""
+
+    index: int
+    limit: Money
+    spent: Money
+    held: Money
+
+
+class Stale:
+    """The key or a limit changed: load it again and repeat."""
+
+
+class Heartbeat(StrEnum):
+    """What became of a running call's hold."""
+
+    OK = "OK"
+    REVOKED = "REVOKED"
+    LAPSED = "LAPSED"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One account as Redis has it: settled spend, open holds, and the mark of a refusal."""
+
+    spent: Money
+    held: Money
+    is_refused: bool
+
+
+class Meter:
+    """Reserve, settle and keep alive, by scripts."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._reserve = self._script("reserve")
+        self._settle = self._script("settle")
+        self._heartbeat = self._script("heartbeat")
+        self._rehold = self._script("rehold")
+
+    def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale:
+        """Hold the worst case in every account at once, or say which one has no room."""
+        call = asked.call
+        arguments: list[str | int] = [
+            call.request_id,
+            asked.key_version,
+            call.held,
+            asked.least,
+            LEASE_MS,
+            OPEN_RECORD_SECONDS,
+            asked.floor.cost,
+            _tally_text(asked.floor.tally),
+            orjson.dumps(_facts(call)).decode(),
+        ]
+        for limit, moment in zip(asked.limits, asked.forget_at, strict=True):
+            arguments += [_limit_argument(limit), int(moment.timestamp())]
+        keys = [
+            redis_keys.META,
+            redis_keys.key_record(call.key_id),
+            redis_keys.call(call.request_id),
+            redis_keys.LEASES,
+            redis_keys.REFUSED,
+            *map(redis_keys.account, call.accounts),
+        ]
+        with translated_errors():
+            word, *rest = self._reserve(keys, arguments)
+        if word in {"OK", "DUP"}:
+            return Granted(Money(int(rest[0])))
+        if word == "DENY":
+            index, limit_amount, spent, held = (int(part) for part in rest)
+            return Denied(index - 1, Money(limit_amount), Money(spent), Money(held))
+        if word == "STALE":
+            return Stale()
+        raise BudgetUnavailable("cold")
+
+    def settle(self, call: AdmittedCall, finished: FinishedCall) -> bool:
+        """Book the true cost; False when Redis has no record of the call any more."""
+        keys = [
+            redis_keys.META,
+            redis_keys.call(call.request_id),
+            redis_keys.LEASES,
+            redis_keys.OUTBOX,
+            *map(redis_keys.account, call.accounts),
+        ]
+        arguments: list[str | int] = [
+            call.request_id,
+            finished.cost,
+            _tally_text(finished.tally()),
+            orjson.dumps(_result(finished)).decode(),
+            CLOSED_RECORD_SECONDS,
+        ]
+        with translated_errors():
+            reply = self._settle(keys, arguments)
+        return bool(reply[0] != "UNKNOWN")
+
+    def heartbeat(self, running: Sequence[tuple[AdmittedCall, Floor]]) -> list[Heartbeat]:
+        """Renew all leases of a worker in one round trip; the answers are in the same order."""
+        with translated_errors():
+            # The pipeline sends plain EVALSHA, so that the script has to be there already.
+            pipeline = self._client.pipeline(transaction=False)
+            for call, floor in running:
+                self._heartbeat(
+                    [
+                        redis_keys.call(call.request_id),
+                        redis_keys.LEASES,
+                        redis_keys.key_record(call.key_id),
+                    ],
+                    [
+                        call.request_id,
+                        LEASE_MS,
+                        floor.cost,
+                        _tally_text(floor.tally),
+                        OPEN_RECORD_SECONDS,
+                    ],
+                    client=pipeline,
+                )
+            return [Heartbeat(word) for word in pipeline.execute()]
+
+    def rehold(self, call: AdmittedCall, limits: tuple[Limit, ...]) -> bool:
+        """Hold again after a lapse; False when there is no room, and the call has to end."""
+        keys = [
+            redis_keys.call(call.request_id),
+            redis_keys.LEASES,
+            *map(redis_keys.account, call.accounts),
+        ]
+        arguments: list[str | int] = [call.request_id, LEASE_MS]
+        arguments += map(_limit_argument, limits)
+        with translated_errors():
+            return bool(self._rehold(keys, arguments) == "OK")
+
+    def counters(self, accounts: Sequence[Account]) -> list[Counters]:
+        """Read accounts in one round trip."""
+        with translated_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            for account in accounts:
+                pipeline.hmget(redis_keys.account(account), "spent", "held", "refused")
+            return [
+                Counters(Money(int(spent or 0)), Money(int(held or 0)), refused == "1")
+                for spent, held, refused in pipeline.execute()
+            ]
+
+    def is_ready(self) -> bool:
+        """Whether the counters can be trusted: the bookkeeper has written the epoch."""
+        with translated_errors():
+            return bool(self._client.hexists(redis_keys.META, "epoch"))
+
+    def _script(self, name: str) -> Script:
+        return self._client.register_script((_SCRIPTS / f"{name}.lua").read_text())
+
+
+def _limit_argument(limit: Limit) -> int:
+    return limit.amount if limit.is_amount else -1
+
+
+def _tally_text(tally: Tally) -> str:
+    return ",".join(map(str, astuple(tally)))
+
+
+def _facts(call: AdmittedCall) -> dict[str, object]:
+    """What the ledger says of a call however it ends; stored in its record at reserve."""
+    return {
+        "user_id": call.user_id,
+        "key_id": call.key_id,
+        "provider": call.provider,
+        "model_requested": call.model_requested,
+        "model": call.model,
+        "operation": call.operation,
+        "stream": call.stream,
+        "price_row": call.price_row,
+        "price_book": call.price_book,
+        "held": call.held,
+        "admitted_at": call.admitted_at.isoformat(),
+        "accounts": [account.name for account in call.accounts],
+    }
+
+
+def _result(finished: FinishedCall) -> dict[str, object]:
+    """What is known only at the end; the cost and the counts go as differences beside it."""
+    facts = asdict(finished)
+    del facts["usage"], facts["cost"], facts["latency_ms"]
+    facts["settled_at"] = finished.settled_at.isoformat()
+    return facts

@@ -1,0 +1,196 @@
+"""The bookkeeper's side of Redis: the outbox stream, lapsed leases, published keys and counters."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+
+from ai_gateway.domain.call import TALLY_FIELDS
+from ai_gateway.domain.limits import Account, account_from_name
+from ai_gateway.domain.money import Money
+from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
+from ai_gateway.stores import redis_keys
+from ai_gateway.stores.redis_client import translated_errors
+
+FIRST_POSITION = "0-0"
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_WORDS = (
+    "user_id",
+    "key_id",
+    "provider",
+    "model_requested",
+    "model",
+    "operation",
+    "stream",
+    "price_book",
+)
+_RESULT_WORDS = (
+    "outcome",
+    "usage_status",
+    "confidence",
+    "price_status",
+    "price_row",
+    "served_model",
+    "raw_usage",
+    "ttft_ms",
+)
+
+
+class Outbox:
+    """Read and trim the stream; book lapsed holds into it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._expire = client.register_script((_SCRIPTS / "expire.lua").read_text())
+
+    def read(
+        self, position: str, *, count: int, block_ms: int | None = None
+    ) -> list[OutboxEntry | UnreadableEntry]:
+        """The entries after `position`, oldest first; waits up to `block_ms` for the first."""
+        with translated_errors():
+            streams: Any = self._client.xread(
+                {redis_keys.OUTBOX: position}, count=count, block=block_ms
+            )
+        if not streams:
+            return []
+        rows = streams[0][1] if isinstance(streams, list) else streams[redis_keys.OUTBOX][0]
+        return [_read_entry(stream_id, row) for stream_id, row in rows]
+
+    def trim(self, position: str) -> None:
+        """Drop what is in the ledger: everything up to and with `position`."""
+        with translated_errors():
+            self._client.xtrim(redis_keys.OUTBOX, minid=_next_id(position), approximate=False)
+
+    def oldest_age_seconds(self, position: str) -> float:
+        """Age of the oldest entry after `position`, by the clock of Redis; 0 without one."""
+        with translated_errors():
+            waiting: Any = self._client.xrange(redis_keys.OUTBOX, min=f"({position}", count=1)
+            seconds, microseconds = self._client.time()
+        if not waiting:
+            return 0.0
+        written_ms = int(str(waiting[0][0]).split("-")[0])
+        return max(0.0, (seconds * 1000 + microseconds // 1000 - written_ms) / 1000)
+
+    def lapsed(self, *, count: int) -> list[str]:
+        """Request ids whose lease ended, by the clock of Redis."""
+        with translated_errors():
+            seconds, microseconds = self._client.time()
+            now_ms = seconds * 1000 + microseconds // 1000
+            names = self._client.zrange(
+                redis_keys.LEASES, "-inf", now_ms, byscore=True, offset=0, num=count
+            )
+            return [str(name) for name in names]
+
+    def expire(self, request_id: str, settled_at: datetime) -> bool:
+        """Book a lapsed call at its floor; False where it was renewed or settled meanwhile."""
+        call = redis_keys.call(request_id)
+        with translated_errors():
+            accounts, facts = self._client.hmget(call, "accounts", "facts")
+            result = _lapsed_result(facts, settled_at) if facts else {}
+            keys = [redis_keys.META, call, redis_keys.LEASES, redis_keys.OUTBOX]
+            reply = self._expire(
+                [*keys, *str(accounts or "").split()], [request_id, orjson.dumps(result).decode()]
+            )
+        return bool(reply[0] == "OK")
+
+
+def _lapsed_result(facts: str | bytes, settled_at: datetime) -> dict[str, object]:
+    admitted = orjson.loads(facts)
+    return {
+        "outcome": "gateway_error",
+        "usage_status": "missing",
+        "confidence": "estimated",
+        "price_status": "priced" if admitted["price_row"] else "unpriced",
+        "price_row": admitted["price_row"],
+        "served_model": admitted["model"],
+        "raw_usage": None,
+        "ttft_ms": None,
+        "settled_at": settled_at.isoformat(),
+    }
+
+
+def _read_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry | UnreadableEntry:
+    try:
+        return _parse_entry(stream_id, row)
+    except (KeyError, ValueError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        return UnreadableEntry(stream_id, reason, orjson.dumps(dict(row)).decode())
+
+
+def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
+    facts, result = orjson.loads(row["facts"]), orjson.loads(row["result"])
+    numbers = [int(part) for part in row["tally"].split(",")]
+    words = {name: facts[name] for name in _WORDS} | {name: result[name] for name in _RESULT_WORDS}
+    words["held_nano_usd"] = facts["held"]
+    return OutboxEntry(
+        stream_id=stream_id,
+        kind=row["kind"],
+        request_id=row["request_id"],
+        entry_no=int(row["entry_no"]),
+        seq=int(row["seq"]),
+        cost=Money(int(row["cost"])),
+        total=Money(int(row["total"])),
+        tally=dict(zip(TALLY_FIELDS, numbers, strict=True)),
+        accounts=tuple(map(account_from_name, facts["accounts"])),
+        words=words,
+        admitted_at=datetime.fromisoformat(facts["admitted_at"]),
+        settled_at=datetime.fromisoformat(result["settled_at"]),
+    )
+
+
+def set_aside(entry: OutboxEntry, reason: str) -> UnreadableEntry:
+    """What becomes of an entry that can be read but not booked."""
+    return UnreadableEntry(entry.stream_id, reason, repr(entry))
+
+
+def _next_id(stream_id: str) -> str:
+    milliseconds, _, number = stream_id.partition("-")
+    return f"{milliseconds}-{int(number or 0) + 1}"
+
+
+class PublishedState:
+    """What the bookkeeper writes for the workers: counters after a loss, marks, figures, epoch."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def has_epoch(self) -> bool:
+        with translated_errors():
+            return bool(self._client.hexists(redis_keys.META, "epoch"))
+
+    def restore(self, spent: Iterable[tuple[Account, Money, datetime]], epoch: str) -> None:
+        """Write the counters as the ledger has them, and the epoch last."""
+        with translated_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            for account, amount, forget_at in spent:
+                name = redis_keys.account(account)
+                pipeline.hset(name, mapping={"spent": amount, "held": 0})
+                pipeline.expireat(name, forget_at)
+            pipeline.execute()
+            self._client.hset(redis_keys.META, "epoch", epoch)
+
+    def refused(self) -> list[Account]:
+        """The accounts whose last decision was a refusal and whose window is still kept."""
+        with translated_errors():
+            names = [str(name) for name in self._client.smembers(redis_keys.REFUSED)]
+            pipeline = self._client.pipeline(transaction=False)
+            for name in names:
+                pipeline.hget(name, "refused")
+            marks = pipeline.execute()
+            gone = [name for name, mark in zip(names, marks, strict=True) if mark != "1"]
+            if gone:
+                self._client.srem(redis_keys.REFUSED, *gone)
+        return [redis_keys.account_of(name) for name in names if name not in gone]
+
+    def write_figures(self, figures: Mapping[str, str | int | float]) -> None:
+        """Replace the figures that `/metrics` shows for the whole installation."""
+        with translated_errors():
+            self._client.hset(redis_keys.FIGURES, mapping={k: str(v) for k, v in figures.items()})
+
+    def figures(self) -> dict[str, str]:
+        with translated_errors():
+            return {str(k): str(v) for k, v in self._client.hgetall(redis_keys.FIGURES).items()}

@@ -1,0 +1,47 @@
+"""Every key name in Redis. All share one hash tag, so that one script may touch them all.
+
+Nothing else in the project knows the tag.
+"""
+
+from ai_gateway.domain.limits import Account, account_from_name
+
+_TAG = "{agw}"
+
+META = f"{_TAG}:meta"
+"""Hash: `epoch` (present when the counters can be trusted) and `seq` (entries ever emitted)."""
+
+LEASES = f"{_TAG}:leases"
+"""Sorted set: request id by the moment (Redis TIME, ms) at which its hold lapses."""
+
+OUTBOX = f"{_TAG}:outbox"
+"""Stream: what is settled and not yet in the SQL ledger."""
+
+REFUSED = f"{_TAG}:refused"
+"""Set: accounts whose last decision was a refusal."""
+
+FIGURES = f"{_TAG}:figures"
+"""Hash: the bookkeeper's figures for `/metrics`."""
+
+_ACCOUNT = f"{_TAG}:account:"
+_CALL = f"{_TAG}:call:"
+_KEY = f"{_TAG}:key:"
+
+
+def account(subject: Account) -> str:
+    """Hash `spent`, `held` (nano-USD) and `refused`."""
+    return f"{_ACCOUNT}{subject.name}"
+
+
+def account_of(name: str) -> Account:
+    """Read back what `account` wrote."""
+    return account_from_name(name.removeprefix(_ACCOUNT))
+
+
+def call(request_id: str) -> str:
+    """Hash: the record of one call while it runs, and 15 minutes longer."""
+    return f"{_CALL}{request_id}"
+
+
+def key_record(key_id: str) -> str:
+    """Hash: the copy of a virtual key with its limits, `version` and `status`."""
+    return f"{_KEY}{key_id}"

@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- Book a call whose lease lapsed at what was last known of it; the record stays open, so that a
+-- worker which was only frozen can still settle the difference. A repeat changes nothing.
+--
+-- KEYS  1 meta  2 call record  3 leases  4 outbox  5.. accounts of the call
+-- ARGV  1 request id   2 result (JSON, for the ledger)
+-- Reply {'OK', cost, seq} | {'SKIP'} (renewed, settled or expired meanwhile)
+local meta, call, leases, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local record = redis.call('HMGET', call, 'hold', 'chg', 'n', 'floor', 'floor_tally', 'facts', 'open')
+if record[7] ~= '1' then
+  redis.call('ZREM', leases, ARGV[1])
+  return {'SKIP'}
+end
+local lapses = redis.call('ZSCORE', leases, ARGV[1])
+local time = redis.call('TIME')
+if not lapses or tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then
+  return {'SKIP'}
+end
+
+local number = tonumber(record[3]) + 1
+local cost = math.max(tonumber(record[2]), tonumber(record[4]))
+local difference = string.format('%.0f', cost - tonumber(record[2]))
+cost = string.format('%.0f', cost)
+for i = 5, #KEYS do
+  -- An account that is forgotten by now stays forgotten: it would never expire.
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    redis.call('HINCRBY', KEYS[i], 'held', '-' .. record[1])
+    redis.call('HINCRBY', KEYS[i], 'spent', difference)
+  end
+end
+redis.call('HSET', call, 'hold', '0', 'chg', cost, 'n', number, 'tally', record[5])
+redis.call('ZREM', leases, ARGV[1])
+local seq = redis.call('HINCRBY', meta, 'seq', 1)
+redis.call('XADD', outbox, '*', 'kind', 'call', 'request_id', ARGV[1], 'entry_no', number,
+  'cost', difference, 'total', cost, 'tally', record[5], 'seq', seq, 'facts', record[6],
+  'result', ARGV[2])
+return {'OK', cost, tostring(seq)}

@@ -1,0 +1,61 @@
+#!lua
+-- Hold the worst case of a call in every account that it touches, or refuse; one atomic decision.
+-- Without allow-oom on purpose: at the memory limit new work is refused.
+--
+-- KEYS  1 meta  2 key record  3 call record  4 leases  5 refused accounts  6.. accounts
+-- ARGV  1 request id        2 key version that the worker knows
+--       3 amount wanted     4 least amount that will do            (nano-USD)
+--       5 lease (ms)        6 life of the record while open (s)
+--       7 floor of the cost (nano-USD)   8 floor of the tally (numbers with commas between)
+--       9 facts (JSON, for the ledger)
+--       then for each account: limit (nano-USD, -1 for none), moment to forget it (unix s)
+-- Reply {'OK', granted, seq} | {'DENY', account number, limit, spent, held} | {'STALE'}
+--       | {'COLD'} (no epoch: the counters cannot be trusted) | {'DUP', granted, seq}
+local meta, key_record, call, leases, refused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local FIRST = 6
+
+if redis.call('HEXISTS', meta, 'epoch') == 0 then return {'COLD'} end
+local seq = redis.call('HGET', meta, 'seq') or '0'
+local known = redis.call('HGET', call, 'granted')
+if known then return {'DUP', known, seq} end
+if redis.call('HGET', key_record, 'version') ~= ARGV[2] then return {'STALE'} end
+
+local wanted, least = tonumber(ARGV[3]), tonumber(ARGV[4])
+local granted, tightest, tight_limit, tight_spent, tight_held = wanted, 0, 0, 0, 0
+for i = FIRST, #KEYS do
+  local limit = tonumber(ARGV[10 + (i - FIRST) * 2])
+  if limit >= 0 then
+    local counters = redis.call('HMGET', KEYS[i], 'spent', 'held')
+    local spent, held = tonumber(counters[1] or '0'), tonumber(counters[2] or '0')
+    local free = limit - spent - held
+    if free < granted then
+      granted, tightest = free, i
+      tight_limit, tight_spent, tight_held = limit, spent, held
+    end
+  end
+end
+
+if granted < least or granted < 0 then
+  redis.call('HSET', KEYS[tightest], 'refused', '1')
+  redis.call('EXPIREAT', KEYS[tightest], ARGV[11 + (tightest - FIRST) * 2])
+  redis.call('SADD', refused, KEYS[tightest])
+  return {'DENY', tightest - FIRST + 1, string.format('%.0f', tight_limit),
+          string.format('%.0f', tight_spent), string.format('%.0f', tight_held)}
+end
+
+local amount = string.format('%.0f', granted)
+for i = FIRST, #KEYS do
+  redis.call('HINCRBY', KEYS[i], 'held', amount)
+  redis.call('EXPIREAT', KEYS[i], ARGV[11 + (i - FIRST) * 2])
+  if redis.call('HDEL', KEYS[i], 'refused') == 1 then redis.call('SREM', refused, KEYS[i]) end
+end
+local accounts = {}
+for i = FIRST, #KEYS do accounts[#accounts + 1] = KEYS[i] end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', call, 'open', '1', 'granted', amount, 'hold', amount, 'chg', '0', 'n', '0',
+  'tally', '', 'floor', ARGV[7], 'floor_tally', ARGV[8], 'facts', ARGV[9],
+  'accounts', table.concat(accounts, ' '), 'key_record', key_record)
+redis.call('EXPIRE', call, ARGV[6])
+redis.call('ZADD', leases, string.format('%.0f', now + tonumber(ARGV[5])), ARGV[1])
+return {'OK', amount, seq}

@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- Replace the hold of a call by its true cost and append the difference to the outbox.
+-- With allow-oom: money always lands. A repeat changes nothing.
+--
+-- KEYS  1 meta  2 call record  3 leases  4 outbox  5.. accounts of the call
+-- ARGV  1 request id   2 cost of the whole call (nano-USD)   3 tally of the whole call
+--       4 result (JSON, for the ledger)   5 life of the closed record (s)
+-- Reply {'OK', difference, seq} | {'DUP', cost already booked, seq} | {'UNKNOWN'} (no record)
+local meta, call, leases, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local record = redis.call('HMGET', call, 'open', 'hold', 'chg', 'n', 'tally', 'facts')
+if not record[1] then return {'UNKNOWN'} end
+if record[1] == '0' then return {'DUP', record[3], redis.call('HGET', meta, 'seq') or '0'} end
+
+local function differences(now, before)
+  local earlier, parts = {}, {}
+  for number in string.gmatch(before, '[^,]+') do earlier[#earlier + 1] = tonumber(number) end
+  for number in string.gmatch(now, '[^,]+') do
+    parts[#parts + 1] = string.format('%.0f', tonumber(number) - (earlier[#parts + 1] or 0))
+  end
+  return table.concat(parts, ',')
+end
+
+local hold, charged, number = record[2], tonumber(record[3]), tonumber(record[4]) + 1
+local difference = string.format('%.0f', tonumber(ARGV[2]) - charged)
+local tally = differences(ARGV[3], record[5])
+for i = 5, #KEYS do
+  -- An account that is forgotten by now stays forgotten: it would never expire.
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    redis.call('HINCRBY', KEYS[i], 'held', '-' .. hold)
+    redis.call('HINCRBY', KEYS[i], 'spent', difference)
+  end
+end
+redis.call('HSET', call, 'open', '0', 'hold', '0', 'chg', ARGV[2], 'n', number, 'tally', ARGV[3])
+redis.call('EXPIRE', call, ARGV[5])
+redis.call('ZREM', leases, ARGV[1])
+local seq = redis.call('HINCRBY', meta, 'seq', 1)
+redis.call('XADD', outbox, '*', 'kind', 'call', 'request_id', ARGV[1], 'entry_no', number,
+  'cost', difference, 'total', ARGV[2], 'tally', tally, 'seq', seq, 'facts', record[6],
+  'result', ARGV[4])
+return {'OK', difference, tostring(seq)}

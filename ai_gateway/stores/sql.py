@@ -1,0 +1,83 @@
+"""How SQL is opened: SQLite in WAL mode with short waits, or PostgreSQL with bounded ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from ai_gateway.errors import GatewayUnavailable
+
+WORKER_BUSY_MS = 50
+"""A worker's event loop stands still while SQLite waits, so it waits hardly at all."""
+
+BOOKKEEPER_BUSY_MS = 10_000
+STATEMENT_TIMEOUT_MS = 10_000
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Options of the engine for the kind of database that `url` names."""
+    if url.startswith("sqlite"):
+        return {}
+    return {
+        "pool_size": 5,
+        "max_overflow": 10,
+        "pool_timeout": 5,
+        "pool_pre_ping": True,
+        "connect_args": {
+            "connect_timeout": 5,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+        },
+    }
+
+
+def driver_url(url: str) -> str:
+    """Name psycopg 3 where the operator named no driver."""
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            return url.replace(plain, "postgresql+psycopg://", 1)
+    return url
+
+
+def configure(engine: Engine, *, busy_ms: int) -> None:
+    """Prepare each new connection; has to run before the first one is opened."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: object) -> None:
+        # The driver would begin transactions by itself, and only before writes.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        # What is trimmed from the outbox must be on the disk: NORMAL could lose it with the power.
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA busy_timeout={busy_ms:d}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """One short transaction; raises `GatewayUnavailable` where no connection answers."""
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise GatewayUnavailable from error
+
+
+def is_up(engine: Engine) -> bool:
+    """Whether the database answers."""
+    try:
+        with transaction(engine) as session:
+            session.execute(text("SELECT 1"))
+    except GatewayUnavailable:
+        return False
+    return True

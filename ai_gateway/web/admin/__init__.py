@@ -1,0 +1,1 @@
+"""Staff pages: Flask-Admin views, one module a page; `site.py` lists them."""

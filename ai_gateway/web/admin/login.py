@@ -1,0 +1,73 @@
+"""Logging in and out. A failed log-in never says whether the name or the password was wrong."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ai_gateway.web.admin.staff import (
+    begin_session,
+    current_member,
+    end_session,
+    guard,
+    is_plain_loopback,
+)
+from ai_gateway.web.context import services
+
+HOME = "/admin/"
+FAILED = "The username or the password is wrong, or the account is disabled."
+
+
+def make_blueprint() -> Blueprint:
+    """The routes outside /admin that people use; made anew for each application."""
+    blueprint = Blueprint("staff", __name__)
+    guard(blueprint)
+    blueprint.add_url_rule("/", "front", lambda: redirect(HOME))
+    blueprint.add_url_rule("/login", "login", log_in, methods=["GET", "POST"])
+    blueprint.add_url_rule("/logout", "logout", log_out, methods=["POST"])
+    return blueprint
+
+
+def log_in() -> ResponseReturnValue:
+    target = local_target(request.values.get("next"))
+    if request.method == "GET":
+        return redirect(target) if current_member() else _form(target)
+    username = request.form.get("username", "").strip()
+    token = services().sign_in.sign_in(username, request.form.get("password", ""))
+    user = services().sign_in.load(token) if token else None
+    if token is None or user is None:
+        return _form(target, username=username, failure=FAILED)
+    begin_session(token, user)
+    return redirect(target, HTTPStatus.SEE_OTHER)
+
+
+def log_out() -> ResponseReturnValue:
+    end_session()
+    return redirect("/login", HTTPStatus.SEE_OTHER)
+
+
+def local_target(asked: str | None) -> str:
+    """The address to go on to; anything but a path on this host becomes the home page."""
+    if not asked or not asked.startswith("/") or asked.startswith(("//", "/\\")):
+        return HOME
+    # Browsers drop tabs and line ends, and read a backslash as a slash.
+    if "\\" in asked or any(ord(sign) <= 0x20 or ord(sign) == 0x7F for sign in asked):
+        return HOME
+    try:
+        parts = urlsplit(asked)
+    except ValueError:
+        return HOME
+    is_foreign = parts.scheme or parts.netloc or parts.path in {"/login", "/logout"}
+    return HOME if is_foreign else asked
+
+
+def _form(target: str, *, username: str = "", failure: str | None = None) -> Response:
+    page = render_template(
+        "admin/login.html",
+        target=target,
+        username=username,
+        failure=failure,
+        is_cookie_lost=not request.is_secure and not is_plain_loopback(),
+    )
+    return make_response(page, HTTPStatus.UNAUTHORIZED if failure else HTTPStatus.OK)

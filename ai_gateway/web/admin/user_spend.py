@@ -1,0 +1,127 @@
+"""The users with what they have spent of their budgets: who is near a limit, who costs most."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import request, url_for
+from flask_admin.base import expose
+from werkzeug.datastructures import MultiDict
+
+from ai_gateway.domain.roles import Permission
+from ai_gateway.domain.spend_list import SpendFilter, SpendSort
+from ai_gateway.services.reports import PAGE_SIZES, UserSpendQuery
+from ai_gateway.web.admin.staff import StaffView
+from ai_gateway.web.context import services
+
+Word = TypeVar("Word", bound=StrEnum)
+
+DEFAULTS = UserSpendQuery()
+MAX_SEARCH_CHARACTERS = 254
+MAX_PAGE_DIGITS = 9
+TEXT_SORTS = frozenset({SpendSort.USER, SpendSort.EMAIL})
+"""Columns that begin with the letter A when they are chosen; the others begin with the largest."""
+
+
+class UserSpendView(StaffView):
+    """At /admin/ai-analytics/users/."""
+
+    permission = Permission.VIEW_AI_ANALYTICS
+    title = "Users"
+    group = "Analytics"
+    address = "ai-analytics/users"
+    icon = "users"
+
+    @expose("/")
+    def index(self) -> str:
+        page = services().reports.user_spend(read_query(request.args))
+        return self.render(
+            "admin/user_spend.html", page=page, links=Links(page.query), sizes=PAGE_SIZES
+        )
+
+
+class Links:
+    """Addresses of the same list seen otherwise; what has its default is left out."""
+
+    def __init__(self, query: UserSpendQuery) -> None:
+        self._query = query
+
+    def filtered(self, chosen: str) -> str:
+        return self._to(chosen=SpendFilter(chosen), page=1)
+
+    def turned(self, page: int) -> str:
+        return self._to(page=page)
+
+    def searched(self, search: str) -> str:
+        return self._to(search=search, page=1)
+
+    def sorted(self, sort: str) -> str:
+        """By another column, or by the same one the other way round."""
+        column = SpendSort(sort)
+        is_same = column is self._query.sort
+        is_descending = not self._query.is_descending if is_same else column not in TEXT_SORTS
+        return self._to(sort=column, is_descending=is_descending, page=1)
+
+    def aria_sort(self, sort: str) -> str:
+        if self._query.sort is not SpendSort(sort):
+            return "none"
+        return "descending" if self._query.is_descending else "ascending"
+
+    def fields(self) -> dict[str, str]:
+        """What a form has to send along, so that a search keeps filter and order."""
+        kept = _parameters(replace(self._query, page=1))
+        return {name: value for name, value in kept.items() if name not in {"q", "size"}}
+
+    def _to(self, **changes: Any) -> str:
+        return url_for("userspend.index", **_parameters(replace(self._query, **changes)))
+
+
+def read_query(arguments: MultiDict[str, str]) -> UserSpendQuery:
+    """Read the address; what makes no sense becomes the default or the nearest that does."""
+    sort = _word(arguments, "sort", DEFAULTS.sort)
+    # PostgreSQL takes no NUL in a text.
+    search = arguments.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS]
+    return UserSpendQuery(
+        chosen=_word(arguments, "filter", DEFAULTS.chosen),
+        search=search,
+        sort=sort,
+        is_descending=arguments.get("dir", _first_direction(sort)) != "asc",
+        page=_number(arguments, "page", DEFAULTS.page),
+        page_size=_size(_number(arguments, "size", DEFAULTS.page_size)),
+    )
+
+
+def _parameters(query: UserSpendQuery) -> dict[str, Any]:
+    direction = "desc" if query.is_descending else "asc"
+    values = {
+        "filter": (query.chosen.value, DEFAULTS.chosen.value),
+        "q": (query.search, DEFAULTS.search),
+        "sort": (query.sort.value, DEFAULTS.sort.value),
+        "dir": (direction, _first_direction(query.sort)),
+        "size": (str(query.page_size), str(DEFAULTS.page_size)),
+        "page": (str(query.page), str(DEFAULTS.page)),
+    }
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _first_direction(sort: SpendSort) -> str:
+    return "asc" if sort in TEXT_SORTS else "desc"
+
+
+def _word(arguments: MultiDict[str, str], name: str, default: Word) -> Word:
+    try:
+        return type(default)(arguments.get(name, default))
+    except ValueError:
+        return default
+
+
+def _number(arguments: MultiDict[str, str], name: str, default: int) -> int:
+    text = arguments.get(name, "")
+    if not (text.isascii() and text.isdigit()):
+        return default
+    return int(text) if len(text) <= MAX_PAGE_DIGITS else 10**MAX_PAGE_DIGITS
+
+
+def _size(asked: int) -> int:
+    """The largest size that was asked for, or the smallest that there is."""
+    return max((size for size in PAGE_SIZES if size <= asked), default=PAGE_SIZES[0])

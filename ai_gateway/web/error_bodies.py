@@ -1,0 +1,296 @@
+"""Exception -> status, type, code, advice, and the body in the client's dialect. The one table.
+
+No row shows an upstream body (but for a provider's own 4xx), a host, a key or SQL.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from ai_gateway.domain import money
+from ai_gateway.domain.call import DialectName
+from ai_gateway.domain.money import Money
+from ai_gateway.errors import (
+    BudgetExhausted,
+    BudgetUnavailable,
+    GatewayError,
+    GatewayUnavailable,
+    InvalidKey,
+    InvalidRequest,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelUnpriced,
+    RequestTooLarge,
+    StreamEnded,
+    UnsupportedEncoding,
+    UpstreamRateLimited,
+    UpstreamRefusedCredential,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+JSON = "application/json"
+
+RETRY = {"x-should-retry": "true"}
+NO_RETRY = {"x-should-retry": "false"}
+"""The SDKs send a call up to three times for 408, 409, 429 and 5xx unless they are told not to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """How one class of error is told. `anthropic_type` is its word in Anthropic's envelope."""
+
+    status: int
+    type: str
+    code: str
+    anthropic_type: str
+    message: Callable[[GatewayError], str]
+    headers: Callable[[GatewayError], dict[str, str]] = lambda _: {}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An error ready to be sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def _said(text: str) -> Callable[[GatewayError], str]:
+    return lambda _: text
+
+
+def _always(headers: dict[str, str]) -> Callable[[GatewayError], dict[str, str]]:
+    return lambda _: dict(headers)
+
+
+def _not_found(error: GatewayError) -> str:
+    if not isinstance(error, ModelNotFound):
+        return ""
+    near = f" Did you mean {' or '.join(error.near)}?" if error.near else ""
+    return f"The model `{error.model}` does not exist or is not served at this address.{near}"
+
+
+def _not_allowed(error: GatewayError) -> str:
+    model = error.model if isinstance(error, ModelNotAllowed) else ""
+    return f"Your key is not allowed to use the model `{model}`."
+
+
+def _unpriced(error: GatewayError) -> str:
+    if not isinstance(error, ModelUnpriced):
+        return ""
+    return (
+        f"The model `{error.model}` of {error.provider} has no known price, and your key has a "
+        "budget, so the call was not sent. The operator can add a price."
+    )
+
+
+def _exhausted(error: GatewayError) -> str:
+    if not isinstance(error, BudgetExhausted):
+        return ""
+    refusal = error.refusal
+    return (
+        f"Budget exceeded: the {_budget_name(refusal.scope, refusal.window)} budget has no room "
+        f"for this call. Limit ${_usd(refusal.limit)}, spent ${_usd(refusal.spent)}, "
+        f"held by running calls ${_usd(refusal.held)}, needed at most ${_usd(refusal.needed)}. "
+        f"It resets at {refusal.resets_at.isoformat().replace('+00:00', 'Z')}."
+    )
+
+
+def _budget_name(scope: str, window: str) -> str:
+    owner = {"installation": "installation's", "user": "user's", "key": "key's"}[scope]
+    return f"{owner} {'daily' if window == 'day' else 'monthly'}"
+
+
+def _usd(amount: int) -> str:
+    return money.usd_text(Money(amount))
+
+
+def _retry_after(error: GatewayError) -> dict[str, str]:
+    seconds = error.retry_after if isinstance(error, UpstreamRateLimited) else None
+    return {} if seconds is None else {"retry-after": str(seconds)}
+
+
+def _too_large(error: GatewayError) -> str:
+    limit = error.limit_bytes if isinstance(error, RequestTooLarge) else 0
+    return f"The request body is larger than {limit // 2**20} MB."
+
+
+def _unavailable_headers(error: GatewayError) -> dict[str, str]:
+    # What the provider may have billed must not be sent again by a client that does not know.
+    is_safe = isinstance(error, UpstreamUnavailable) and (
+        not error.was_sent or error.status is not None
+    )
+    return dict(RETRY if is_safe else NO_RETRY)
+
+
+def _ended(error: GatewayError) -> str:
+    reason = error.reason if isinstance(error, StreamEnded) else ""
+    return {
+        "revoked": "The stream was ended: the key was revoked.",
+        "no_room": "The stream was ended: its budget was used up while the gateway stood still.",
+        "stopping": "The stream was ended: the gateway is restarting.",
+    }.get(reason, "The stream was ended by the gateway.")
+
+
+ROWS: dict[type[GatewayError], ErrorRow] = {
+    InvalidRequest: ErrorRow(
+        400, "invalid_request_error", "invalid_request", "invalid_request_error", str
+    ),
+    RequestTooLarge: ErrorRow(
+        413, "invalid_request_error", "request_too_large", "request_too_large", _too_large
+    ),
+    UnsupportedEncoding: ErrorRow(
+        415,
+        "invalid_request_error",
+        "unsupported_encoding",
+        "invalid_request_error",
+        _said("A compressed request body is not supported: send it without Content-Encoding."),
+    ),
+    InvalidKey: ErrorRow(
+        401,
+        "authentication_error",
+        "invalid_api_key",
+        "authentication_error",
+        _said("Incorrect API key provided. Send a virtual key of this gateway (agw_...)."),
+    ),
+    ModelNotAllowed: ErrorRow(
+        403, "permission_error", "model_not_allowed", "permission_error", _not_allowed
+    ),
+    ModelNotFound: ErrorRow(
+        404, "invalid_request_error", "model_not_found", "not_found_error", _not_found
+    ),
+    ModelUnpriced: ErrorRow(
+        422, "invalid_request_error", "model_unpriced", "invalid_request_error", _unpriced
+    ),
+    BudgetExhausted: ErrorRow(
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+        "rate_limit_error",
+        _exhausted,
+        _always(NO_RETRY),
+    ),
+    UpstreamRateLimited: ErrorRow(
+        429,
+        "rate_limit_error",
+        "upstream_rate_limited",
+        "rate_limit_error",
+        _said("The provider's own rate limit refused the call."),
+        _retry_after,
+    ),
+    UpstreamRefusedCredential: ErrorRow(
+        502,
+        "server_error",
+        "upstream_credential",
+        "api_error",
+        _said("The provider refused the gateway's own credential; tell the operator."),
+        _always(NO_RETRY),
+    ),
+    UpstreamUnavailable: ErrorRow(
+        502,
+        "server_error",
+        "upstream_unavailable",
+        "api_error",
+        _said("The provider did not give a usable answer."),
+        _unavailable_headers,
+    ),
+    StreamEnded: ErrorRow(502, "server_error", "stream_ended", "api_error", _ended),
+    UpstreamTimeout: ErrorRow(
+        504,
+        "server_error",
+        "upstream_timeout",
+        "timeout_error",
+        _said("The provider did not answer in time; it may have done the work."),
+        _always(NO_RETRY),
+    ),
+    BudgetUnavailable: ErrorRow(
+        503,
+        "server_error",
+        "budget_unavailable",
+        "overloaded_error",
+        _said("Budgets cannot be checked right now, so the call was not sent. Try again soon."),
+        _always({"retry-after": "2", **RETRY}),
+    ),
+    GatewayUnavailable: ErrorRow(
+        503,
+        "server_error",
+        "gateway_unavailable",
+        "overloaded_error",
+        _said("A part of the gateway is not available right now. Try again soon."),
+        _always({"retry-after": "2", **RETRY}),
+    ),
+}
+"""Rejections of a provider (`UpstreamRejected`) have no row: they keep their status and body."""
+
+INTERNAL_ROW = ErrorRow(
+    500,
+    "server_error",
+    "internal_error",
+    "api_error",
+    _said("The gateway failed to handle the call; the request id helps the operator."),
+)
+
+
+def error_answer(error: GatewayError, dialect: DialectName, request_id: str) -> ErrorAnswer:
+    """The whole answer for an error that came before the first byte."""
+    if isinstance(error, UpstreamRejected) and _is_json_object(error.body):
+        return ErrorAnswer(error.status, {"content-type": JSON}, error.body)
+    row = row_of(error)
+    status = error.status if isinstance(error, UpstreamRejected) else row.status
+    headers = {"content-type": JSON, **row.headers(error)}
+    return ErrorAnswer(status, headers, _body(row, error, dialect, request_id))
+
+
+def error_event(error: GatewayError, dialect: DialectName, request_id: str) -> bytes:
+    """The dialect's own error event, for an error after the first byte."""
+    body = _body(row_of(error), error, dialect, request_id)
+    return (b"event: error\n" if dialect == "anthropic" else b"") + b"data: " + body + b"\n\n"
+
+
+def internal_error(dialect: DialectName, request_id: str) -> ErrorAnswer:
+    """The answer for a fault of ours; says nothing of it."""
+    body = _body(INTERNAL_ROW, GatewayError(), dialect, request_id)
+    return ErrorAnswer(500, {"content-type": JSON, **NO_RETRY}, body)
+
+
+def row_of(error: GatewayError) -> ErrorRow:
+    for kind in type(error).__mro__:
+        if kind in ROWS:
+            return ROWS[kind]
+    return INTERNAL_ROW if not isinstance(error, UpstreamRejected) else _REJECTED
+
+
+_REJECTED = ErrorRow(
+    400,
+    "invalid_request_error",
+    "upstream_rejected",
+    "invalid_request_error",
+    _said("The provider rejected the request."),
+)
+
+
+def _body(row: ErrorRow, error: GatewayError, dialect: DialectName, request_id: str) -> bytes:
+    message = row.message(error)
+    if dialect == "anthropic":
+        return orjson.dumps(
+            {
+                "type": "error",
+                "error": {"type": row.anthropic_type, "message": message},
+                "request_id": request_id,
+            }
+        )
+    param = error.param if isinstance(error, InvalidRequest) else None
+    return orjson.dumps(
+        {"error": {"message": message, "type": row.type, "param": param, "code": row.code}}
+    )
+
+
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -1,0 +1,179 @@
+"""The blueprint `/v1`: calls of clients in, answers of providers out."""
+
+import logging
+from collections.abc import Iterator
+from uuid import uuid4
+
+import orjson
+from flask import Blueprint, Request, Response, request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from ai_gateway.domain.call import DialectName, Operation
+from ai_gateway.domain.exchange import Answer, ByteStream, IncomingCall
+from ai_gateway.errors import (
+    GatewayError,
+    InvalidRequest,
+    RequestTooLarge,
+    UnsupportedEncoding,
+)
+from ai_gateway.services.models import ListedModel
+from ai_gateway.web.context import services
+from ai_gateway.web.credentials import credential_of
+from ai_gateway.web.error_bodies import ErrorAnswer, error_answer, error_event, internal_error
+
+logger = logging.getLogger(__name__)
+
+blueprint = Blueprint("gateway", __name__, url_prefix="/v1")
+
+MAX_BODY_BYTES = 20 * 2**20
+
+FORWARDED_HEADERS: dict[DialectName, tuple[str, ...]] = {
+    "openai": ("openai-beta",),
+    "anthropic": ("anthropic-version", "anthropic-beta"),
+}
+"""Request headers that go on to the provider; all others stay here."""
+
+
+@blueprint.post("/chat/completions")
+def chat_completions() -> Response:
+    return _metered("openai", Operation.CHAT)
+
+
+@blueprint.post("/messages")
+def messages() -> Response:
+    return _metered("anthropic", Operation.MESSAGES)
+
+
+@blueprint.get("/models")
+def models() -> Response:
+    dialect: DialectName = "anthropic" if "anthropic-version" in request.headers else "openai"
+    request_id = _new_request_id()
+    try:
+        listed = services().proxy.models(request_id, credential_of(request), dialect)
+    except GatewayError as error:
+        return _error_response(error_answer(error, dialect, request_id), request_id)
+    body = _anthropic_list(listed) if dialect == "anthropic" else _openai_list(listed)
+    return _finish(Response(orjson.dumps(body), mimetype="application/json"), request_id)
+
+
+def _metered(dialect: DialectName, operation: Operation) -> Response:
+    request_id = _new_request_id()
+    try:
+        incoming = _incoming(request, dialect, operation, request_id)
+    except GatewayError as error:
+        services().proxy.refuse(request_id, operation, error)
+        return _error_response(error_answer(error, dialect, request_id), request_id)
+    try:
+        answer = services().proxy.call(incoming)
+    except GatewayError as error:
+        return _error_response(error_answer(error, dialect, request_id), request_id)
+    except Exception:
+        # The outermost handler: whatever it is, the client gets its dialect's error.
+        logger.exception("call_failed", extra={"request_id": request_id})
+        return _error_response(internal_error(dialect, request_id), request_id)
+    return _finish(_response(answer, dialect, request_id), request_id)
+
+
+def _incoming(
+    incoming: Request, dialect: DialectName, operation: Operation, request_id: str
+) -> IncomingCall:
+    names = FORWARDED_HEADERS[dialect]
+    return IncomingCall(
+        request_id=request_id,
+        received_at=services().clock(),
+        dialect=dialect,
+        operation=operation,
+        credential=credential_of(incoming),
+        body=_read_body(incoming),
+        headers={name: incoming.headers[name] for name in names if name in incoming.headers},
+    )
+
+
+def _read_body(incoming: Request) -> bytes:
+    """Read at most `MAX_BODY_BYTES`, whether or not the client said how much would come."""
+    if incoming.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedEncoding
+    incoming.max_content_length = MAX_BODY_BYTES
+    try:
+        return incoming.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise RequestTooLarge(MAX_BODY_BYTES) from error
+    except ClientDisconnected as error:
+        raise InvalidRequest("The request body ended before its stated length.") from error
+
+
+class _ClientStream:
+    """A relayed stream whose failure reaches the client as its dialect's own error event."""
+
+    def __init__(self, stream: ByteStream, dialect: DialectName, request_id: str) -> None:
+        self._stream = stream
+        self._chunks = iter(stream)
+        self._dialect = dialect
+        self._request_id = request_id
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except GatewayError as error:
+            self._chunks = iter(())
+            return error_event(error, self._dialect, self._request_id)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _response(answer: Answer, dialect: DialectName, request_id: str) -> Response:
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, dict(answer.headers))
+    stream = _ClientStream(answer.body, dialect, request_id)
+    response = Response(stream, answer.status, dict(answer.headers))
+    # A front proxy that buffers would hold events back.
+    response.headers["x-accel-buffering"] = "no"
+    return response
+
+
+def _error_response(error: ErrorAnswer, request_id: str) -> Response:
+    return _finish(Response(error.body, error.status, error.headers), request_id)
+
+
+def _finish(response: Response, request_id: str) -> Response:
+    response.headers["x-request-id"] = request_id
+    # Anthropic's SDK looks for it under this name.
+    response.headers["request-id"] = request_id
+    response.headers["cache-control"] = "no-store"
+    if services().is_simulated:
+        response.headers["x-ai-gateway-simulator"] = "true"
+    return response
+
+
+def _new_request_id() -> str:
+    return f"req_{uuid4().hex}"
+
+
+def _openai_list(listed: list[ListedModel]) -> dict[str, object]:
+    data = [
+        {"id": row.model, "object": "model", "created": 0, "owned_by": row.provider}
+        for row in listed
+    ]
+    return {"object": "list", "data": data}
+
+
+def _anthropic_list(listed: list[ListedModel]) -> dict[str, object]:
+    data = [
+        {
+            "type": "model",
+            "id": row.model,
+            "display_name": row.model,
+            "created_at": "1970-01-01T00:00:00Z",
+        }
+        for row in listed
+    ]
+    return {
+        "data": data,
+        "has_more": False,
+        "first_id": listed[0].model if listed else None,
+        "last_id": listed[-1].model if listed else None,
+    }

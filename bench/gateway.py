@@ -1,0 +1,127 @@
+"""The gateway as its users start it, with one worker, and a key that has budgets."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.processes import free_port, running
+
+ROOT = Path(__file__).parent.parent
+REQUEST_BYTES = 2048
+PATH = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that answers calls."""
+
+    pid: int
+    port: int
+    key: str
+
+
+def request_body() -> str:
+    """Give a chat request of exactly `REQUEST_BYTES`."""
+
+    def body(content: str) -> str:
+        return json.dumps(
+            {
+                "model": "gpt-4o-mini",
+                "max_tokens": 256,
+                "messages": [
+                    {"role": "system", "content": "You are a helpful assistant."},
+                    {"role": "user", "content": content},
+                ],
+            }
+        )
+
+    return body("x" * (REQUEST_BYTES - len(body(""))))
+
+
+def raw_request(port: int, key: str) -> str:
+    body = request_body()
+    return (
+        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    )
+
+
+@contextmanager
+def gateway(folder: Path, provider_port: int) -> Iterator[Running]:
+    """Run `python app.py` with one worker in a new data folder."""
+    port = free_port()
+    env = _environment(folder, port, provider_port)
+    command = [sys.executable, str(ROOT / "app.py")]
+    with running(command, folder / "log", is_ready=lambda: _is_ready(port), env=env) as pid:
+        key = _make_key(env)
+        _refuse_unless_metered(port, key)
+        yield Running(pid, port, key)
+
+
+def _environment(folder: Path, port: int, provider_port: int) -> dict[str, str]:
+    # Only what is named here: settings of the person who runs the bench must not leak into it.
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "1",
+        "AI_GATEWAY_DATA_DIR": str(folder / "data"),
+        "AI_GATEWAY_SIMULATOR": "off",
+        "OPENAI_API_KEY": "sk-bench-not-a-real-key",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
+        "AI_MONTHLY_SPEND_LIMIT_USD": "1000000",
+        "AI_USER_DAILY_SPEND_LIMIT_USD": "100000",
+    }
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _make_key(env: dict[str, str]) -> str:
+    _flask(env, "user", "create", "bench", "--email", "bench@example.org")
+    _flask(env, "user", "limit", "bench", "--daily", "50000", "--monthly", "500000")
+    return _flask(env, "key", "create", "bench", "--daily", "40000", "--monthly", "400000")
+
+
+def _flask(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"flask {' '.join(arguments)} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout.strip()
+
+
+def _refuse_unless_metered(port: int, key: str) -> None:
+    """Make sure that the calls to come are priced: a bench of a gateway asleep says nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection.request("POST", PATH, request_body(), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        cost = answer.getheader("x-ai-gateway-cost-usd")
+    finally:
+        connection.close()
+    if answer.status != 200 or not cost or float(cost) <= 0:
+        raise BenchError(f"the first call gave {answer.status}, cost {cost}: {text[:300]}")

@@ -1,0 +1,177 @@
+"""How gunicorn serves the application: `gunicorn -c gunicorn.conf.py app:app`.
+
+The names at the left margin are gunicorn's own settings and hooks.
+"""
+
+# gevent and gunicorn ship no types.
+# mypy: disable-error-code="no-untyped-call"
+
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+# The class itself and before gevent puts its own in its place: see `hang_up_idle`.
+from socket import SHUT_RD, socket
+from typing import Any
+
+import gevent
+from dotenv import load_dotenv
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.ggevent import GeventWorker
+
+from ai_gateway.settings import Settings, SettingsError, read_settings
+
+STREAMS_END_BEFORE_GRACE_SECONDS = 8
+IDLE_AT_THE_END_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 0.25
+
+
+class GatewayWorker(GeventWorker):
+    """A gevent worker that has a slot and knows which of its connections wait for a request."""
+
+    slot = 0
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._idle_since: dict[socket, float] = {}
+
+    def handle(self, listener: socket, client: socket, addr: object) -> None:
+        self._idle_since[client] = time.monotonic()
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._idle_since.pop(client, None)
+
+    def handle_request(
+        self, listener_name: object, req: object, sock: socket, addr: object
+    ) -> None:
+        self._idle_since.pop(sock, None)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self._idle_since[sock] = time.monotonic()
+
+    def hang_up_idle(self) -> None:
+        """Have connections without a request end: gunicorn would wait for them to the last.
+
+        They read the end of the stream, as if the client had hung up. A shutdown by gevent's
+        socket would raise in the greenlet that reads.
+        """
+        now = time.monotonic()
+        for client, since in list(self._idle_since.items()):
+            if now - since >= IDLE_AT_THE_END_SECONDS:
+                with suppress(OSError), socket(fileno=os.dup(client.fileno())) as same:
+                    same.shutdown(SHUT_RD)
+
+    def end_streams(self) -> None:
+        """Have the application end and settle what is open, in less than the time before a kill."""
+        extensions = getattr(getattr(self, "wsgi", None), "extensions", {})
+        shutdown = extensions.get("ai_gateway_shutdown")
+        if shutdown is not None:
+            with gevent.Timeout(STREAMS_END_BEFORE_GRACE_SECONDS, exception=False):
+                shutdown()
+
+
+def _settings() -> Settings:
+    load_dotenv(Path(__file__).with_name(".env"))
+    try:
+        return read_settings(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"ai-gateway: {error}\n")
+        sys.exit(2)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+chosen = _settings()
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(chosen.data_dir / "metrics"))
+
+bind = f"[{chosen.host}]:{chosen.port}" if ":" in chosen.host else f"{chosen.host}:{chosen.port}"
+workers = chosen.web_concurrency or _cores()
+worker_class = GatewayWorker
+worker_connections = 10_000
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - not on a disk
+timeout = 60
+graceful_timeout = 30
+keepalive = 75
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
+accesslog = None
+loglevel = "info" if chosen.log_level == "debug" else "warning"
+control_socket_disable = True
+
+
+def on_starting(_server: Arbiter) -> None:
+    """Empty the folder of metrics, and allow as many open files as the system does."""
+    folder = _metrics_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def pre_fork(server: Arbiter, worker: GatewayWorker) -> None:
+    """Give the worker the lowest slot that no living worker has."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+def post_fork(_server: Arbiter, worker: GatewayWorker) -> None:
+    """Tell the application its slot, before it is loaded."""
+    os.environ["AI_GATEWAY_WORKER_SLOT"] = str(worker.slot)
+
+
+def post_worker_init(worker: GatewayWorker) -> None:
+    gevent.spawn(_watch_for_the_end, worker)
+
+
+def worker_exit(server: Arbiter, worker: GatewayWorker) -> None:
+    """Settle what is still open, such as streams that outlived their clients."""
+    if str(worker.pid) != str(os.getpid()):
+        return  # the master calls this too, for a worker that had vanished
+    if worker.booted:
+        worker.end_streams()
+    elif worker.alive and worker.slot == 0:
+        # The application said why it cannot be loaded. With this code the master stops, while
+        # with another it would start workers for ever; told twice it ends in a traceback.
+        sys.exit(server.WORKER_BOOT_ERROR)
+
+
+def child_exit(_server: Arbiter, worker: GatewayWorker) -> None:
+    """Remove the worker's live gauges, as prometheus_client's `mark_process_dead` does.
+
+    That module is not loaded here: later workers would inherit its locks as they were before
+    gevent replaced them.
+    """
+    for file in _metrics_folder().glob(f"gauge_live*_{worker.slot}.db"):
+        file.unlink(missing_ok=True)
+
+
+def _metrics_folder() -> Path:
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def _watch_for_the_end(worker: GatewayWorker) -> None:
+    """After SIGTERM hang up on idle connections, and end the streams before gunicorn kills."""
+    while worker.alive:
+        gevent.sleep(LOOK_EVERY_SECONDS)
+    patience = worker.cfg.graceful_timeout - STREAMS_END_BEFORE_GRACE_SECONDS
+    end_streams_at = time.monotonic() + patience
+    while time.monotonic() < end_streams_at:
+        worker.hang_up_idle()
+        gevent.sleep(LOOK_EVERY_SECONDS)
+    worker.end_streams()
+    while True:
+        worker.hang_up_idle()
+        gevent.sleep(LOOK_EVERY_SECONDS)

@@ -1,0 +1,253 @@
+"""The simulator as a WSGI application: from a request to what is sent.
+
+One call: log it, check the headers, read the JSON, look for a recorded answer, let the dialect read
+the request, find the scenario, answer. Whatever is wrong on the way is an ``ApiError``, which the
+dialect turns into its vendor's body.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Final
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import orjson
+
+from simulator.anthropic_dialect import AnthropicDialect
+from simulator.calls import Call, CallLog
+from simulator.control import Control
+from simulator.delivery import Client, Delivery
+from simulator.dialect import Dialect
+from simulator.openai_dialect import OpenAIDialect
+from simulator.request import JsonObject, last_user_text
+from simulator.rules import RecordedAnswer
+from simulator.scenario import HEALTHY, Scenario, ScenarioError, parse_scenario
+from simulator.wire import (
+    ApiError,
+    Headers,
+    Part,
+    PartKind,
+    Response,
+    event_stream_headers,
+    json_body,
+    json_bytes,
+)
+
+# Where the server leaves the connection's ``Client`` for the application.
+CLIENT_KEY: Final = "simulator.client"
+
+_MODELS_PATH: Final = "/v1/models"
+_NOWHERE: Final = "http://127.0.0.1:1/"
+_GARBAGE_BODY: Final = b'<html>{"id": "this is no JSON'
+_GARBAGE_EVENT: Final = b'data: {"id": "this event breaks off \xff\xfe\n\ndata: ]['
+_LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One call in its dialect, while it is being answered."""
+
+    dialect: Dialect
+    call: Call
+    headers: Mapping[str, str]
+
+    def answer_headers(self) -> Headers:
+        return self.dialect.headers(self.call.request_id)
+
+
+class Simulator:
+    """The application; all its state is in memory."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._calls = CallLog()
+        self._control = Control(self._calls, sleep)
+        self._openai = OpenAIDialect()
+        self._anthropic = AnthropicDialect()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["PATH_INFO"]
+        if path.startswith("/_control"):
+            return self._answer_control(environ, start_response)
+        headers = _header_map(environ)
+        call = Call(
+            request_id=f"req_{token_hex(12)}",
+            method=environ["REQUEST_METHOD"],
+            path=path,
+            headers=headers,
+            body=environ["wsgi.input"].read(),
+        )
+        self._calls.add(call)
+        response = self._respond(_Exchange(self._dialect_for(path, headers), call, headers))
+        call.status = response.status
+        start_response(_status_line(response.status), response.headers)
+        client: Client = environ[CLIENT_KEY]
+        return Delivery(response, call, client)
+
+    def _answer_control(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if not environ["REMOTE_ADDR"].startswith(_LOOPBACK):
+            start_response(_status_line(HTTPStatus.FORBIDDEN), [("Content-Length", "0")])
+            return []
+        answer = self._control.answer(
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"].rstrip("/"),
+            environ["QUERY_STRING"],
+            environ["wsgi.input"].read(),
+        )
+        body = json_bytes(answer.value)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(_status_line(answer.status), headers)
+        return [body]
+
+    def _dialect_for(self, path: str, headers: Mapping[str, str]) -> Dialect:
+        is_anthropic = (
+            path.startswith(self._anthropic.answer_path) or "anthropic-version" in headers
+        )
+        return self._anthropic if is_anthropic else self._openai
+
+    def _respond(self, exchange: _Exchange) -> Response:
+        scenario = HEALTHY
+        try:
+            exchange.dialect.check_headers(exchange.headers)
+            if exchange.call.method == "GET":
+                return _list_models(exchange)
+            body = _read_json(exchange)
+            recorded = self._recorded_answer(exchange.call, body)
+            if recorded is not None:
+                return recorded
+            _check_route(exchange)
+            scenario = self._scenario(exchange, body)
+            return _answer(exchange, body, scenario)
+        except ApiError as error:
+            return _error_response(exchange, error, scenario)
+
+    def _recorded_answer(self, call: Call, body: JsonObject) -> Response | None:
+        answer = self._control.recorded.take_first(call.model, last_user_text(body.get("messages")))
+        return None if answer is None else _recorded_response(answer)
+
+    def _scenario(self, exchange: _Exchange, body: JsonObject) -> Scenario:
+        prompt = last_user_text(body.get("messages"))
+        faults = self._control.faults.take_all(exchange.call.model, prompt)
+        try:
+            return parse_scenario(" ".join([*faults, prompt]))
+        except ScenarioError as error:
+            raise exchange.dialect.bad_value(str(error)) from error
+
+
+def _header_map(environ: WSGIEnvironment) -> dict[str, str]:
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    for name in ("content-type", "content-length"):
+        value = environ.get(name.replace("-", "_").upper())
+        if value:
+            headers[name] = value
+    return headers
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
+
+
+def _list_models(exchange: _Exchange) -> Response:
+    call, dialect = exchange.call, exchange.dialect
+    if call.path == dialect.answer_path:
+        raise dialect.wrong_method(call.method, call.path)
+    if call.path != _MODELS_PATH:
+        raise dialect.no_such_path(call.method, call.path)
+    headers, parts = json_body(json_bytes(dialect.models()), HEALTHY)
+    return Response(status=HTTPStatus.OK, headers=exchange.answer_headers() + headers, parts=parts)
+
+
+def _read_json(exchange: _Exchange) -> JsonObject:
+    """Parse the body, and log what it asks for."""
+    try:
+        body = orjson.loads(exchange.call.body)
+    except orjson.JSONDecodeError as error:
+        raise exchange.dialect.bad_json() from error
+    if not isinstance(body, dict):
+        raise exchange.dialect.bad_json()
+    model = body.get("model")
+    exchange.call.model = model if isinstance(model, str) else None
+    exchange.call.is_stream = body.get("stream") is True
+    return body
+
+
+def _check_route(exchange: _Exchange) -> None:
+    call, dialect = exchange.call, exchange.dialect
+    if call.path == _MODELS_PATH or (call.path == dialect.answer_path and call.method != "POST"):
+        raise dialect.wrong_method(call.method, call.path)
+    if call.path != dialect.answer_path:
+        raise dialect.no_such_path(call.method, call.path)
+
+
+def _answer(exchange: _Exchange, body: JsonObject, scenario: Scenario) -> Response:
+    request = exchange.dialect.read(body)
+    if scenario.status is not None:
+        raise exchange.dialect.failure(scenario.status, request.model)
+    if scenario.is_redirect:
+        return _redirect(exchange, scenario)
+    reply = exchange.dialect.reply(request, scenario)
+    if request.is_stream:
+        parts: Iterable[Part] = exchange.dialect.stream(reply)
+        if scenario.is_garbage:
+            parts = _broken(parts)
+        return Response(
+            status=HTTPStatus.OK,
+            headers=exchange.answer_headers() + event_stream_headers(),
+            parts=parts,
+            scenario=scenario,
+            error_event=exchange.dialect.error_event(exchange.call.request_id),
+            billed=reply.usage_after,
+        )
+    data = _GARBAGE_BODY if scenario.is_garbage else json_bytes(exchange.dialect.whole(reply))
+    headers, parts = json_body(data, scenario)
+    return Response(
+        status=HTTPStatus.OK,
+        headers=exchange.answer_headers() + headers,
+        parts=parts,
+        scenario=scenario,
+        billed=lambda _sent_chunks: reply.usage,
+    )
+
+
+def _broken(parts: Iterable[Part]) -> Iterable[Part]:
+    """Open a stream well, then break off within an event."""
+    for part in parts:
+        if part.kind is not PartKind.OPENING:
+            break
+        yield part
+    yield Part(PartKind.CLOSING, _GARBAGE_EVENT)
+
+
+def _redirect(exchange: _Exchange, scenario: Scenario) -> Response:
+    return Response(
+        status=HTTPStatus.FOUND,
+        headers=[*exchange.answer_headers(), ("Location", _NOWHERE), ("Content-Length", "0")],
+        parts=[],
+        scenario=scenario,
+    )
+
+
+def _recorded_response(answer: RecordedAnswer) -> Response:
+    parts = [Part(PartKind.CONTENT, chunk) for chunk in answer.chunks]
+    return Response(status=answer.status, headers=answer.headers, parts=parts)
+
+
+def _error_response(exchange: _Exchange, error: ApiError, scenario: Scenario) -> Response:
+    body = exchange.dialect.error_body(error, exchange.call.request_id)
+    headers, parts = json_body(json_bytes(body), scenario)
+    return Response(
+        status=error.status,
+        headers=exchange.answer_headers() + error.headers + headers,
+        parts=parts,
+        scenario=scenario,
+    )

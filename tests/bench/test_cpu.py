@@ -1,0 +1,91 @@
+"""CPU time is read from `/proc` and given to the right role."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.cpu import (
+    TICKS_PER_SECOND,
+    Group,
+    Process,
+    difference,
+    family,
+    gateway_role,
+    parse_stat,
+    wait_until_quiet,
+)
+from bench.errors import BenchError
+
+MASTER = Process(13, 10, "gunicorn: master [app:app]", 4)
+
+
+@pytest.mark.parametrize("name", ["python", "a b", "x) S 9 (y", "()"])
+def test_stat_is_read_whatever_the_name_of_the_process(name: str) -> None:
+    fields = ["S", "42", *["0"] * 9, "700", "33", *["0"] * 20]
+    assert parse_stat(f"7 ({name}) {' '.join(fields)}") == (42, 733)
+
+
+@pytest.mark.parametrize(
+    ("command", "parent", "role"),
+    [
+        ("python app.py", None, "other"),
+        ("/venv/bin/valkey-server unixsocket:x", Process(10, 1, "python app.py", 1), "valkey"),
+        ("redis-server *:0", Process(10, 1, "python app.py", 1), "valkey"),
+        ("python -m flask bookkeeper", Process(10, 1, "python app.py", 1), "bookkeeper"),
+        (MASTER.command, Process(10, 1, "python app.py", 1), "other"),
+        ("gunicorn: worker [app:app]", MASTER, "worker"),
+        (MASTER.command, MASTER, "worker"),
+    ],
+)
+def test_gateway_roles_are_told_apart(command: str, parent: Process | None, role: str) -> None:
+    assert gateway_role(Process(20, 10, command, 1), parent) == role
+
+
+def test_seconds_of_a_group_are_by_role() -> None:
+    group = Group(os.getpid())
+    before = group.seconds()
+    spin_until = time.process_time() + 3 / TICKS_PER_SECOND
+    while time.process_time() < spin_until:
+        pass
+    assert difference(before, group.seconds())["other"] > 0
+
+
+def test_an_ended_process_ends_the_run() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        group = Group(child.pid)
+        child.communicate(b"\n")
+    with pytest.raises(BenchError, match="ended during the run"):
+        group.seconds()
+
+
+def test_difference_counts_a_role_that_came_later_in_full() -> None:
+    assert difference({"worker": 1.0}, {"worker": 1.5, "valkey": 0.25}) == {
+        "worker": 0.5,
+        "valkey": 0.25,
+    }
+
+
+def test_family_has_the_process_and_its_descendants() -> None:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        pids = [process.pid for process in family(os.getpid())]
+        child.communicate(b"\n")
+    assert pids[0] == os.getpid()
+    assert child.pid in pids
+
+
+def test_family_of_an_ended_process_is_empty() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    assert family(child.pid) == []
+
+
+def test_waiting_ends_at_its_limit_while_cpu_time_grows() -> None:
+    readings = iter(range(1000))
+    wait_until_quiet(lambda: float(next(readings)), limit_seconds=0)
+    assert next(readings) == 1

@@ -1,0 +1,300 @@
+"""Rows for tests of the staff pages, written straight into the tables."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id, window_start
+from ai_gateway.domain.money import NANO_PER_USD, Money
+from ai_gateway.stores.ledger import local_hour
+from ai_gateway.stores.passwords import hash_password
+from ai_gateway.stores.tables import (
+    AccountTotal,
+    LedgerEntry,
+    SpendLimit,
+    UsageHour,
+    User,
+    VirtualKey,
+    db,
+)
+
+NOW = datetime(2026, 11, 23, 7, 10, 5, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+PASSWORD = "correct horse battery staple"
+DEFAULTS = {
+    (Scope.INSTALLATION, Window.MONTH): Limit(LimitKind.AMOUNT, Money(5000 * NANO_PER_USD)),
+    (Scope.USER, Window.DAY): Limit(LimitKind.AMOUNT, Money(25 * NANO_PER_USD)),
+    (Scope.USER, Window.MONTH): Limit(LimitKind.AMOUNT, Money(500 * NANO_PER_USD)),
+}
+
+
+def usd(text: str) -> Money:
+    whole, _, decimals = text.partition(".")
+    return Money(int(whole) * NANO_PER_USD + int(decimals.ljust(9, "0")))
+
+
+@cache
+def password_hash() -> str:
+    """Argon2 is slow on purpose, so that one hash serves all users of the tests."""
+    return hash_password(PASSWORD)
+
+
+def add_user(username: str, **columns: Any) -> int:
+    """A user who can log in with `PASSWORD`; returns the id."""
+    values = {
+        "email": f"{username}@example.com",
+        "password_hash": password_hash(),
+        "role": "none",
+        "created_at": NOW - timedelta(days=90),
+    }
+    user = User(username=username, **values | columns)
+    db.session.add(user)
+    db.session.commit()
+    return user.id
+
+
+def add_usage(hour: datetime, user_id: int, provider: str = "openai", **sums: Any) -> None:
+    """One row of the hourly roll-up."""
+    values = {"model": "gpt-4o-mini", "requests": 1}
+    db.session.add(UsageHour(hour=hour, user_id=user_id, provider=provider, **values | sums))
+    db.session.commit()
+
+
+def add_account(
+    window: str, spent: int, *, user_id: int | None = None, is_refused: bool = False
+) -> None:
+    """The total of a user's window, or without a user of the installation's."""
+    db.session.add(
+        AccountTotal(
+            scope=Scope.INSTALLATION if user_id is None else Scope.USER,
+            subject_id=user_id or 0,
+            window_id=window,
+            spent_nano_usd=spent,
+            is_refused=is_refused,
+        )
+    )
+    db.session.commit()
+
+
+def add_limit(window: Window, limit: Limit, *, user_id: int | None = None) -> None:
+    db.session.add(
+        SpendLimit(
+            scope=Scope.INSTALLATION if user_id is None else Scope.USER,
+            subject_id=user_id or 0,
+            window=window,
+            kind=limit.kind,
+            amount_nano_usd=limit.amount,
+        )
+    )
+    db.session.commit()
+
+
+def amount(nano_usd: int) -> Limit:
+    return Limit(LimitKind.AMOUNT, Money(nano_usd))
+
+
+def add_key(user_id: int) -> None:
+    db.session.add(
+        VirtualKey(
+            key_id="k0000001",
+            digest="0" * 64,
+            last4="abcd",
+            user_id=user_id,
+            created_at=NOW,
+        )
+    )
+    db.session.commit()
+
+
+def add_entry(request_id: str, entry_no: int = 1, **columns: Any) -> None:
+    """One ledger entry; the first of a call counts a request."""
+    values: dict[str, Any] = {
+        "kind": "call",
+        "seq": 1,
+        "stream_id": "1-0",
+        "user_id": 1,
+        "key_id": "k0000001",
+        "provider": "openai",
+        "model_requested": "gpt-4o-mini",
+        "model": "gpt-4o-mini",
+        "served_model": "gpt-4o-mini",
+        "operation": "chat",
+        "stream": False,
+        "outcome": "success",
+        "usage_status": "exact",
+        "confidence": "reported",
+        "price_status": "priced",
+        "cost_nano_usd": 0,
+        "total_after_nano_usd": 0,
+        "price_row": "openai/gpt-4o-mini",
+        "price_book": "test",
+        "admitted_at": NOW,
+        "settled_at": NOW,
+        "requests": int(entry_no == 1),
+    }
+    db.session.add(LedgerEntry(request_id=request_id, entry_no=entry_no, **values | columns))
+    db.session.commit()
+
+
+PEOPLE = (
+    "amelia.stone",
+    "ben.okafor",
+    "chloe.martin",
+    "daniel.kim",
+    "elena.rossi",
+    "farid.haddad",
+    "grace.liu",
+    "hugo.silva",
+    "ines.garcia",
+    "jonas.weber",
+    "kavya.nair",
+    "liam.murphy",
+    "maya.cohen",
+    "noah.jensen",
+    "olivia.brown",
+    "pavel.novak",
+    "quinn.taylor",
+    "rosa.lopez",
+    "samir.khan",
+    "tara.singh",
+    "uma.patel",
+    "victor.ivanov",
+    "wendy.chan",
+    "yuki.tanaka",
+    "batch-indexer",
+    "support-bot",
+)
+MODELS = (
+    ("anthropic", "claude-sonnet-4-5", 3, 15),
+    ("openai", "gpt-4o-mini", 0.15, 0.6),
+    ("openai", "gpt-4.1", 2, 8),
+    ("lab", "our-model", 0.1, 0.4),
+)
+"""Provider, model, and about what a million tokens of input and of output cost in USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeHour:
+    """What one user did with one model in one hour of the story."""
+
+    hour: datetime
+    user_id: int
+    provider: str
+    model: str
+    sums: dict[str, int]
+
+
+def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
+    """Thirty-five days of a small company, the same at every run: what pictures show."""
+    chance = random.Random(20261123)  # noqa: S311 # the same numbers every time, not secret ones
+    ids = [add_user(name) for name in PEOPLE]
+    made = list(_made_hours(ids, now, zone, chance))
+    db.session.add_all(
+        UsageHour(
+            hour=row.hour,
+            user_id=row.user_id,
+            provider=row.provider,
+            model=row.model,
+            **row.sums,
+        )
+        for row in made
+    )
+    spent: dict[tuple[Scope, int, str], int] = defaultdict(int)
+    for row in made:
+        cost = row.sums["cost_nano_usd"]
+        for window in Window:
+            name = window_id(window, row.hour, zone)
+            spent[Scope.USER, row.user_id, name] += cost
+            spent[Scope.INSTALLATION, 0, name] += cost
+    db.session.add_all(
+        AccountTotal(scope=scope, subject_id=subject, window_id=name, spent_nano_usd=total)
+        for (scope, subject, name), total in spent.items()
+        if scope is Scope.USER or len(name) == len("2026-11")
+    )
+    db.session.commit()
+    _seed_limits(ids, spent, now, zone)
+    for number in range(24):
+        _seed_call(number, ids, now, chance)
+
+
+def _made_hours(
+    ids: list[int], now: datetime, zone: ZoneInfo, chance: random.Random
+) -> Iterator[MadeHour]:
+    first = window_start(Window.DAY, now - timedelta(days=35), zone)
+    hour = local_hour(now, zone)
+    while hour >= first:
+        for place, user_id in enumerate(ids):
+            keenness = 0.9 / (1 + place * 0.35)
+            is_day = 6 <= hour.hour <= 18
+            for provider, model, price_in, price_out in MODELS:
+                if chance.random() < keenness * (0.55 if is_day else 0.12):
+                    sums = _made_sums(chance, price_in, price_out)
+                    yield MadeHour(hour, user_id, provider, model, sums)
+        hour -= timedelta(hours=1)
+
+
+def _made_sums(chance: random.Random, price_in: float, price_out: float) -> dict[str, int]:
+    requests = chance.randint(8, 240)
+    tokens_in = requests * chance.randint(300, 5200)
+    tokens_out = requests * chance.randint(80, 900)
+    return {
+        "requests": requests,
+        "failures": sum(chance.random() < 0.012 for _ in range(requests)),
+        "cancellations": sum(chance.random() < 0.008 for _ in range(requests)),
+        "input_tokens": tokens_in,
+        "cached_input_tokens": tokens_in * chance.randint(0, 60) // 100,
+        "output_tokens": tokens_out,
+        "latency_ms": requests * chance.randint(600, 5000),
+        "cost_nano_usd": round((tokens_in * price_in + tokens_out * price_out) * 1000),
+    }
+
+
+def _seed_limits(
+    ids: list[int], spent: dict[tuple[Scope, int, str], int], now: datetime, zone: ZoneInfo
+) -> None:
+    """Limits of their own for some, so that the page shows every state."""
+    day, month = window_id(Window.DAY, now, zone), window_id(Window.MONTH, now, zone)
+    today = {user_id: spent[Scope.USER, user_id, day] for user_id in ids}
+    add_limit(Window.DAY, amount(today[ids[0]] * 100 // 123), user_id=ids[0])
+    add_limit(Window.DAY, amount(today[ids[1]] * 100 // 96), user_id=ids[1])
+    add_limit(Window.DAY, amount(today[ids[2]] * 100 // 84), user_id=ids[2])
+    add_limit(Window.MONTH, Limit(LimitKind.NONE), user_id=ids[3])
+    add_limit(Window.DAY, Limit(LimitKind.NONE), user_id=ids[3])
+    add_limit(Window.MONTH, amount(0), user_id=ids[-1])
+    _refuse(ids[1], day)
+    total = spent[Scope.INSTALLATION, 0, month]
+    add_limit(Window.MONTH, amount(round(total / 0.71 / NANO_PER_USD) * NANO_PER_USD))
+
+
+def _refuse(user_id: int, window: str) -> None:
+    account = db.session.get_one(AccountTotal, (Scope.USER, user_id, window))
+    account.is_refused = True
+    db.session.commit()
+
+
+def _seed_call(number: int, ids: list[int], now: datetime, chance: random.Random) -> None:
+    provider, model, price_in, price_out = chance.choice(MODELS)
+    tokens_in, tokens_out = chance.randint(120, 6000), chance.randint(30, 1200)
+    outcome = {4: "upstream_error", 9: "cancelled", 15: "upstream_timeout"}.get(number, "success")
+    is_unpriced = number == 6
+    cost = round((tokens_in * price_in + tokens_out * price_out) * 1000)
+    add_entry(
+        f"req_{number:04}",
+        user_id=chance.choice(ids[:12]),
+        provider=provider,
+        model=model,
+        outcome=outcome,
+        confidence="counted" if outcome == "cancelled" else "reported",
+        price_status="unpriced" if is_unpriced else "priced",
+        cost_nano_usd=0 if is_unpriced else cost,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        latency_ms=chance.randint(400, 9000),
+        admitted_at=now - timedelta(seconds=41 * number * number + 12),
+        settled_at=now,
+    )

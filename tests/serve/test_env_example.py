@@ -1,0 +1,61 @@
+"""`.env.example` names every setting with its default, and nothing else."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from ai_gateway.settings import OWN_VARIABLES, read_settings
+
+EXAMPLE = (Path(__file__).resolve().parents[2] / ".env.example").read_text()
+
+
+class ReadNames(Mapping[str, str]):
+    """An empty environment that remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def examples() -> dict[str, str]:
+    uncommented = re.sub(r"^#(?=[A-Z])", "", EXAMPLE, flags=re.MULTILINE)
+    return {
+        name: value or "" for name, value in dotenv_values(stream=io.StringIO(uncommented)).items()
+    }
+
+
+def test_names_are_those_that_are_read() -> None:
+    env = ReadNames()
+    read_settings(env)
+    assert set(examples()) == env.names
+    assert set(examples()) >= OWN_VARIABLES
+
+
+def test_values_are_the_defaults() -> None:
+    values = {name: value for name, value in examples().items() if value}
+    assert asdict(read_settings(values)) == asdict(read_settings({}))
+
+
+def test_nothing_is_set() -> None:
+    assert dotenv_values(stream=io.StringIO(EXAMPLE)) == {}
+
+
+def test_each_setting_is_explained_in_one_line() -> None:
+    lines = EXAMPLE.splitlines()
+    for number, line in enumerate(lines):
+        if re.match("#[A-Z]", line):
+            assert lines[number - 1].startswith("# "), line
+            assert not lines[number - 2].startswith("# "), line

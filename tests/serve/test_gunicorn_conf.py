@@ -1,0 +1,164 @@
+"""Workers: their slots, their end, and what becomes of idle connections and of open streams."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.serve.gateway_process import PROJECT, STANDIN, Gateway, wait_until
+
+STREAM = "GET /stream{} HTTP/1.1\r\nHost: x\r\n\r\n"
+GRACE_SECONDS = 10
+STREAMS_END_AFTER_SECONDS = 2
+
+
+@pytest.fixture
+def server(gateway: Gateway) -> Iterator[subprocess.Popen[bytes]]:
+    """Gunicorn without a supervisor, with a shorter grace and one worker."""
+    command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py")]
+    command += ["--graceful-timeout", str(GRACE_SECONDS), "app:app"]
+    environment = {**gateway.environment, "WEB_CONCURRENCY": "1", "STANDIN_NO_VALKEY": "1"}
+    with (
+        gateway.stderr.open("wb") as stderr,
+        subprocess.Popen(command, cwd=STANDIN, env=environment, stderr=stderr) as process,
+    ):
+        wait_until(gateway.is_ready, "the worker answers")
+        yield process
+        process.kill()
+    wait_until(lambda: not has_worker(gateway), "the worker is gone")
+
+
+def has_worker(gateway: Gateway) -> bool:
+    try:
+        gateway.get("/slot")
+    except OSError:
+        return False
+    return True
+
+
+def slots(gateway: Gateway) -> dict[int, int]:
+    """The slots of the workers that answer, with the number of each one's process."""
+    found: dict[int, int] = {}
+    for _ in range(20):
+        with suppress(OSError):  # the worker that had the connection was killed
+            slot, process = gateway.get("/slot").split()
+            found[int(slot)] = int(process)
+    return found
+
+
+def open_connection(gateway: Gateway, request: str = "") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
+    connection.sendall(request.encode())
+    return connection
+
+
+def stop(server: subprocess.Popen[bytes]) -> float:
+    """Ask gunicorn to stop, wait for its end, and return the seconds that it took."""
+    asked_at = time.monotonic()
+    server.terminate()
+    assert server.wait(30) == 0
+    return time.monotonic() - asked_at
+
+
+def kill_worker(gateway: Gateway, slot: int) -> None:
+    """Kill the worker of a slot and wait until a new one answers from there."""
+    killed = slots(gateway)[slot]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: slots(gateway).get(slot, killed) != killed, f"slot {slot} answers again")
+
+
+def test_new_worker_takes_the_slot_of_the_one_that_died(gateway: Gateway) -> None:
+    gateway.start()
+    wait_until(lambda: len(slots(gateway)) == 2, "both workers answer")
+    other = slots(gateway)[1]
+    kill_worker(gateway, 0)
+    assert slots(gateway)[1] == other
+    kill_worker(gateway, 1)
+    assert set(slots(gateway)) == {0, 1}
+
+
+def test_folder_of_metrics_does_not_grow_when_workers_die(gateway: Gateway) -> None:
+    gateway.start({"WEB_CONCURRENCY": "1"})
+    metrics = gateway.data_dir / "metrics"
+    for _ in range(20):
+        kill_worker(gateway, 0)
+    assert [file.name for file in metrics.iterdir()] == ["gauge_livesum_0.db"]
+
+
+def test_metrics_of_an_earlier_life_are_removed_and_nothing_else(gateway: Gateway) -> None:
+    metrics = gateway.data_dir / "metrics"
+    metrics.mkdir(parents=True)
+    (metrics / "counter_7.db").touch()
+    (metrics / "note.txt").touch()
+    gateway.start()
+    assert not (metrics / "counter_7.db").exists()
+    assert (metrics / "note.txt").exists()
+
+
+def test_idle_connections_do_not_delay_the_stop(
+    gateway: Gateway, server: subprocess.Popen[bytes]
+) -> None:
+    silent = open_connection(gateway)
+    kept_alive = open_connection(gateway, "GET /slot HTTP/1.1\r\nHost: x\r\n\r\n")
+    with silent, kept_alive:
+        assert b"200 OK" in kept_alive.recv(4096)
+        assert stop(server) < 5
+        assert silent.recv(1) == b""
+    assert gateway.said() == []
+
+
+def test_open_stream_is_ended_before_the_grace_is_over(
+    gateway: Gateway, server: subprocess.Popen[bytes]
+) -> None:
+    with open_connection(gateway, STREAM.format("")) as connection:
+        assert b"200 OK" in connection.recv(4096)
+        seconds = stop(server)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert STREAMS_END_AFTER_SECONDS <= seconds < GRACE_SECONDS
+    assert received.endswith(b"chunk\n\r\n0\r\n\r\n")
+    assert gateway.said() == []
+
+
+def test_stream_whose_end_comes_in_time_is_left_alone(
+    gateway: Gateway, server: subprocess.Popen[bytes]
+) -> None:
+    with open_connection(gateway, STREAM.format("?chunks=30")) as connection:
+        assert b"200 OK" in connection.recv(4096)
+        server.terminate()
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.endswith(b"last\n\r\n0\r\n\r\n")
+    assert server.wait(30) == 0
+
+
+def test_application_settles_once_more_when_a_worker_ends(
+    gateway: Gateway, server: subprocess.Popen[bytes]
+) -> None:
+    worker = int(gateway.get("/slot").split()[1])
+    stop(server)
+    assert gateway.notes() == [f"streams ended {worker}"]
+
+
+def test_wrong_setting_ends_gunicorn_with_one_line(gateway: Gateway) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
+    environment = {**gateway.environment, "PORT": "many"}
+    ended = subprocess.run(
+        command, cwd=STANDIN, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "ai-gateway: PORT='many' is wrong: use a whole number, 1 to 65535\n"
+
+
+def test_application_that_cannot_be_loaded_ends_gunicorn(gateway: Gateway) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
+    environment = {**gateway.environment, "STANDIN_WORKER_FAILS": "1"}
+    ended = subprocess.run(
+        command, cwd=STANDIN, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("ai-gateway: the worker says why\n")
