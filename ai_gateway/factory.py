@@ -6,7 +6,7 @@ after the fork, and every client connects when it is first used.
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from ai_gateway.services.reports import Reports
 from ai_gateway.services.settlement import Settlement
 from ai_gateway.services.sign_in import SignIn
 from ai_gateway.services.user_admin import UserAdmin
+from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, SettingsError, read_settings
 from ai_gateway.stores import embedded, sql
 from ai_gateway.stores.catalog import Catalog
@@ -80,7 +81,8 @@ class _Stores:
 
 def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_clock) -> Flask:
     """Build the application; raises `SettingsError` with one clear line."""
-    settings = read_settings(os.environ if env is None else env)
+    env = os.environ if env is None else env
+    settings = read_settings(env)
     configure_logging(settings.log_level, settings.log_format)
     secret_key, pepper = _secrets(settings)
     app = Flask(
@@ -92,9 +94,10 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
     _init_database(app, settings)
     registry = _registry(settings)
+    parts = _Parts(clock, pepper, lambda other_clock: create_app(env, clock=other_clock))
     with app.app_context():
         stores = _stores(settings, registry)
-        _compose(app, settings, stores=stores, registry=registry, parts=_Parts(clock, pepper))
+        _compose(app, settings, stores=stores, registry=registry, parts=parts)
     app.register_blueprint(gateway.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(probes.blueprint)
@@ -108,8 +111,11 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
+    """What is neither a setting nor a store."""
+
     clock: Clock
     pepper: bytes
+    make_app: Callable[[Clock], Flask]
 
 
 def _compose(
@@ -179,6 +185,13 @@ def _compose(
             users=UserAdmin(UserTable(engine), clock),
             keys=key_admin,
             key_table=stores.keys,
+            make_app=parts.make_app,
+            verification=Verification(
+                Ledger(engine, settings.timezone),
+                Outbox(stores.redis),
+                clock=clock,
+                zone=settings.timezone,
+            ),
             make_bookkeeper=lambda: _bookkeeper(settings, key_admin, clock),
             timezone=settings.timezone,
             clock=clock,

@@ -69,6 +69,7 @@ def _environment(folder: Path, port: int, provider_port: int) -> dict[str, str]:
     # Only what is named here: settings of the person who runs the bench must not leak into it.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
+        "PYTHON_DOTENV_DISABLED": "1",
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "WEB_CONCURRENCY": "1",

@@ -8,8 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-import overview
-from classic import dashboard
+# Run as a file, Python looks for modules beside it and not in the project.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from grafana import overview
+from grafana.classic import dashboard
 
 FOLDER = Path(__file__).parent / "dashboards"
 

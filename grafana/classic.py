@@ -6,7 +6,7 @@ Grafana 11 and 12 read this format as it is, 13 converts it on load.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from visualisations import DATA_SOURCE, Json, Panel
+from grafana.visualisations import DATA_SOURCE, Json, Panel
 
 GRID_WIDTH = 24
 ROW_HEIGHT = 1

@@ -1,8 +1,8 @@
 """The board "AI Gateway": what it spends, what is asked of it, and whether it is well."""
 
-from classic import Board, Row
-from queries import VARIABLES, promql
-from visualisations import (
+from grafana.classic import Board, Row
+from grafana.queries import VARIABLES, promql
+from grafana.visualisations import (
     Look,
     Panel,
     daily_bars,

@@ -1,7 +1,7 @@
 """What the boards' queries have in common: the variables as label matchers, and the outcomes."""
 
-from classic import Variable
-from visualisations import Query
+from grafana.classic import Variable
+from grafana.visualisations import Query
 
 REFUSED = "client_error|auth_error|budget_blocked"
 FAILED = "upstream_rejected|upstream_error|upstream_timeout|gateway_error"

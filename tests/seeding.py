@@ -54,8 +54,11 @@ def add_user(username: str, **columns: Any) -> int:
     }
     user = User(username=username, **values | columns)
     db.session.add(user)
+    db.session.flush()
+    user_id = user.id
+    # Nothing may be read after it: a reader's snapshot would not show what others write.
     db.session.commit()
-    return user.id
+    return user_id
 
 
 def add_usage(hour: datetime, user_id: int, provider: str = "openai", **sums: Any) -> None:

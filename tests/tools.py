@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,8 @@ TOOLS = (
 )
 
 
-def missing_tools() -> list[Tool]:
-    return [tool for tool in TOOLS if not tool.is_found()]
+def missing_tools(tools: Sequence[Tool] = TOOLS) -> list[Tool]:
+    return [tool for tool in tools if not tool.is_found()]
 
 
 def must_be_complete() -> bool:
@@ -69,9 +69,9 @@ def must_be_complete() -> bool:
     return os.environ.get("CI", "").lower() in {"true", "1"}
 
 
-def summary_lines() -> list[str]:
+def summary_lines(tools: Sequence[Tool] = TOOLS) -> list[str]:
     """Return what the tests left out and the one command that adds it; nothing if nothing was."""
-    missing = missing_tools()
+    missing = missing_tools(tools)
     if not missing:
         return []
     lines = [
@@ -93,11 +93,11 @@ def _version(path: Path) -> int:
     return int(name) if name.isdigit() else 0
 
 
-def main(command: str) -> int:
+def main(command: str, tools: Sequence[Tool] = TOOLS) -> int:
     if command == "packages":
-        sys.stdout.write(" ".join(name for tool in TOOLS for name in tool.packages) + "\n")
+        sys.stdout.write(" ".join(name for tool in tools for name in tool.packages) + "\n")
         return 0
-    lines = summary_lines()
+    lines = summary_lines(tools)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return 1 if lines and must_be_complete() else 0
 

@@ -42,9 +42,9 @@ class Programs:
         options += ["--port-file", str(self.simulator_port_file)]
         return self._program("simulator", [sys.executable, "-m", "simulator", *options], 5)
 
-    def once(self, name: str) -> Program:
+    def once(self, name: str, simulator_url: str | None = None) -> Program:
         """Return a command of the application that runs once and ends."""
-        return self._program(name, _flask(name), 5)
+        return self._program(name, _flask(name), 5, variables=_known(simulator_url))
 
     def bookkeeper(self, simulator_url: str | None) -> Program:
         command = _flask("bookkeeper")

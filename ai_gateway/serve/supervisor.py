@@ -45,8 +45,8 @@ class Supervisor:
         if valkey:
             self._wait_for_valkey(valkey)
         setup_output = self._run_once("setup")
-        self._make_demo_data()
         simulator_url = self._wait_for_simulator(simulator) if simulator else None
+        self._make_demo_data(simulator_url)
         self._add(self._programs.bookkeeper(simulator_url))
         gunicorn = self._add(self._programs.gunicorn(simulator_url))
         self._wait_for_readiness(gunicorn, ready_within_seconds)
@@ -105,10 +105,10 @@ class Supervisor:
         if not self._until(lambda: why_not_ready(host, port) is None, gunicorn, seconds):
             raise StartError(f"not ready after {seconds:.0f} s: {why_not_ready(host, port)}")
 
-    def _make_demo_data(self) -> None:
+    def _make_demo_data(self, simulator_url: str | None) -> None:
         if self._settings.demo and not self._programs.demo_marker.exists():
             say("making the demo data")
-            self._run_once("demo-data")
+            self._run_once("demo-data", simulator_url)
             self._programs.demo_marker.touch()
 
     def _add(self, program: Program) -> Child:
@@ -120,10 +120,10 @@ class Supervisor:
         self._children.append(child)
         return child
 
-    def _run_once(self, name: str) -> str:
+    def _run_once(self, name: str, simulator_url: str | None = None) -> str:
         """Run a command of the application to its end and return what it printed."""
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-            child = Child(self._programs.once(name), lock=self._lock)
+            child = Child(self._programs.once(name, simulator_url), lock=self._lock)
             child.start(stdout, stderr)
             self._children.append(child)
             while (code := child.exit_code()) is None:

@@ -116,7 +116,9 @@ class RelayedStream:
         chunk = self._response.read_some()
         if not chunk:
             self._is_at_end = True
-            return self._reader.rest()
+            rest = self._reader.rest()
+            # An event that broke off would swallow the error event that is sent after it.
+            return rest if self._failure_at_end() is None else b""
         out = self._reader.feed(chunk)
         if self._timing.first_content is None and self._reader.has_content:
             self._timing = replace(self._timing, first_content=perf_counter())

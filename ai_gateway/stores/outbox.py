@@ -1,6 +1,6 @@
 """The bookkeeper's side of Redis: the outbox stream, lapsed leases, published keys and counters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Outbox:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._snapshot = client.register_script((_SCRIPTS / "snapshot.lua").read_text())
         self._expire = client.register_script((_SCRIPTS / "expire.lua").read_text())
 
     def read(
@@ -64,6 +65,24 @@ class Outbox:
         """Drop what is in the ledger: everything up to and with `position`."""
         with translated_errors():
             self._client.xtrim(redis_keys.OUTBOX, minid=_next_id(position), approximate=False)
+
+    def snapshot(
+        self, position: str, windows: Sequence[str]
+    ) -> tuple[list[OutboxEntry], dict[Account, Money]]:
+        """What waits after `position`, and the counters of `windows`, at one moment."""
+        with translated_errors():
+            names = [
+                str(name)
+                for window in windows
+                for name in self._client.scan_iter(redis_keys.accounts_pattern(window), count=1000)
+            ]
+            waiting, spent = self._snapshot([redis_keys.OUTBOX, *names], [position])
+        entries = [_read_entry(stream_id, _pairs(row)) for stream_id, row in waiting]
+        counters = zip(map(redis_keys.account_of, names), map(int, spent), strict=True)
+        return (
+            [entry for entry in entries if isinstance(entry, OutboxEntry)],
+            {account: Money(amount) for account, amount in counters},
+        )
 
     def oldest_age_seconds(self, position: str) -> float:
         """Age of the oldest entry after `position`, by the clock of Redis; 0 without one."""
@@ -140,6 +159,10 @@ def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
         admitted_at=datetime.fromisoformat(facts["admitted_at"]),
         settled_at=datetime.fromisoformat(result["settled_at"]),
     )
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def set_aside(entry: OutboxEntry, reason: str) -> UnreadableEntry:

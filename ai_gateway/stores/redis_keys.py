@@ -37,6 +37,11 @@ def account_of(name: str) -> Account:
     return account_from_name(name.removeprefix(_ACCOUNT))
 
 
+def accounts_pattern(window_id: str) -> str:
+    """Match the accounts of one window; for proofs, never on the path of a call."""
+    return f"{_ACCOUNT}*:{window_id}"
+
+
 def call(request_id: str) -> str:
     """Hash: the record of one call while it runs, and 15 minutes longer."""
     return f"{_CALL}{request_id}"

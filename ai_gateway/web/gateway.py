@@ -93,13 +93,17 @@ def _read_body(incoming: Request) -> bytes:
     """Read at most `MAX_BODY_BYTES`, whether or not the client said how much would come."""
     if incoming.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedEncoding
-    incoming.max_content_length = MAX_BODY_BYTES
+    # A body without a stated length is cut off at the limit in silence, so it is set one higher.
+    incoming.max_content_length = MAX_BODY_BYTES + 1
     try:
-        return incoming.get_data(cache=False)
+        body = incoming.get_data(cache=False)
     except RequestEntityTooLarge as error:
         raise RequestTooLarge(MAX_BODY_BYTES) from error
     except ClientDisconnected as error:
         raise InvalidRequest("The request body ended before its stated length.") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestTooLarge(MAX_BODY_BYTES)
+    return body
 
 
 class _ClientStream:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.chromium import launch
 from tests.seeding import PASSWORD, add_key, add_user, seed_story
+from tests.sql_database import opened, sqlite_url
 from tests.web.staff_app import build, served
 
 PAGES = {
@@ -26,11 +27,10 @@ PHONE = {"width": 375, "height": 800}
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    with TemporaryDirectory() as data:
-        made = build(Path(data))
-        with made.app.app_context():
-            add_key(add_user("admin", role="admin"))
-            seed_story()
+    with TemporaryDirectory() as data, opened(sqlite_url(Path(data))):
+        add_key(add_user("admin", role="admin"))
+        seed_story()
+        made = build(sqlite_url(Path(data)))
         with served(made.app) as address, sync_playwright() as playwright:
             browser = launch(playwright)
             for scheme in ("light", "dark"):

@@ -4,16 +4,18 @@ import http.client
 import json
 import math
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+
+from tests.running import RunningGateway
+from tests.serve.gateway_process import free_port
 
 pytestmark = pytest.mark.prometheus
 
@@ -22,14 +24,6 @@ SCRAPE_CONFIG = GRAFANA / "prometheus" / "prometheus.yml"
 DEADLINE_SECONDS = 30
 
 Json = dict[str, Any]
-
-
-class Gateway(Protocol):
-    """What the fixture `gateway` gives: a running service with the simulator behind it."""
-
-    base_url: str
-
-    def make_key(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +109,7 @@ class Prometheus:
 class Traffic:
     """A little of what callers do, each kind every time."""
 
-    gateway: Gateway
+    gateway: RunningGateway
     key: str
 
     def send(self) -> None:
@@ -131,12 +125,14 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def traffic(gateway: Gateway) -> Traffic:
+def traffic(gateway: RunningGateway) -> Traffic:
     return Traffic(gateway, gateway.make_key())
 
 
 @pytest.fixture(scope="module")
-def prometheus(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Start Prometheus with the shipped configuration, but for address and interval."""
     folder = tmp_path_factory.mktemp("prometheus")
     config = folder / "prometheus.yml"
@@ -146,7 +142,7 @@ def prometheus(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> It
         .replace("scrape_interval: 15s", "scrape_interval: 1s"),
         encoding="utf-8",
     )
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         "prometheus",
         f"--config.file={config}",
@@ -161,13 +157,6 @@ def prometheus(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> It
             yield server
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _scrape_faults(server: Prometheus) -> list[str]:
@@ -218,7 +207,7 @@ def test_spend_and_tokens_rise_with_the_traffic(prometheus: Prometheus, traffic:
     assert eventually(attempt) == []
 
 
-def test_metrics_pass_promtools_lint(gateway: Gateway, traffic: Traffic) -> None:
+def test_metrics_pass_promtools_lint(gateway: RunningGateway, traffic: Traffic) -> None:
     traffic.send()
     checked = subprocess.run(
         ["promtool", "check", "metrics"],
@@ -229,7 +218,7 @@ def test_metrics_pass_promtools_lint(gateway: Gateway, traffic: Traffic) -> None
     assert (checked.returncode, checked.stderr.decode()) == (0, "")
 
 
-def test_every_metric_of_the_boards_is_exported(gateway: Gateway, traffic: Traffic) -> None:
+def test_every_metric_of_the_boards_is_exported(gateway: RunningGateway, traffic: Traffic) -> None:
     traffic.send()
     exported = set(
         re.findall(rb"^# TYPE (\w+) ", fetch(gateway.base_url, "/metrics"), re.MULTILINE)

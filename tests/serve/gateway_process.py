@@ -1,6 +1,7 @@
 """A whole gateway around the stand-in application, with a data folder of its own."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from ai_gateway.stores.embedded import redis_url
+from ai_gateway.stores.embedded import redis_url, socket_path
 
 PROJECT = Path(__file__).resolve().parents[2]
 STANDIN = Path(__file__).parent / "standin"
@@ -145,3 +146,5 @@ class Gateway:
         if self.process is not None:
             self.process.wait(LONGEST_SECONDS)
         wait_until(lambda: not self.processes(), "the children are gone")
+        if not socket_path(self.data_dir).is_relative_to(self.data_dir):
+            shutil.rmtree(socket_path(self.data_dir).parent, ignore_errors=True)

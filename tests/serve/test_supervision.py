@@ -29,7 +29,7 @@ def test_valkey_that_was_killed_comes_back_with_its_data(gateway: Gateway) -> No
 def kill_bookkeeper(gateway: Gateway, starts: int) -> None:
     """Wait for the bookkeeper's start of that number, kill it, and wait until that is told."""
     wait_until(lambda: gateway.notes().count("bookkeeper started") == starts, "it runs")
-    os.kill(gateway.process_of("bookkeeper"), signal.SIGKILL)
+    os.kill(gateway.process_of("app bookkeeper"), signal.SIGKILL)
     wait_until(lambda: len(gateway.said()) == starts, "its end is told")
 
 

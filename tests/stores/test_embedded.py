@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from ai_gateway.stores import embedded
 from ai_gateway.stores.embedded import EmbeddedStoreError
+from tests.tools import program
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -176,13 +177,16 @@ def test_machine_without_any_server_is_told(tmp_path: Path) -> None:
 
 
 class TestValkey:
-    """The server that the command starts."""
+    """The server that the command starts: the wheel's, or the system's in its place."""
 
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator["redis.Redis"]:
+    @pytest.fixture(params=["wheel", pytest.param("redis", marks=pytest.mark.redis)])
+    def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator["redis.Redis"]:
         data_dir = tmp_path / "with space"
         embedded.prepare_folders(data_dir)
-        with subprocess.Popen(embedded.valkey_command(data_dir)) as server:
+        command = embedded.valkey_command(data_dir)
+        if request.param == "redis":
+            command[0] = str(program("redis-server"))
+        with subprocess.Popen(command) as server:
             with redis.Redis.from_url(embedded.redis_url(data_dir), decode_responses=True) as store:
                 wait_for(store)
                 yield store

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ai_gateway.stores.tables import db
+from tests.sql_database import opened, sqlite_url
 from tests.web.staff_app import StaffApp, build
 
 
 @pytest.fixture
 def staff_app(tmp_path: Path) -> Iterator[StaffApp]:
-    """The application inside its context, so that a test can seed and read tables."""
-    made = build(tmp_path)
-    with made.app.app_context():
+    """The application, and around the test a context in which it can seed and read tables."""
+    url = sqlite_url(tmp_path)
+    with opened(url):
+        made = build(url)
         yield made
-        db.session.remove()
-        db.engine.dispose()
+        made.engine.dispose()

@@ -1,4 +1,4 @@
-"""An application with the staff pages alone, on a database of its own and with a settable clock."""
+"""An application with the staff pages alone, with a settable clock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 from werkzeug.serving import make_server
 
 from ai_gateway.services.reports import Reports
@@ -17,7 +18,7 @@ from ai_gateway.services.sign_in import SignIn
 from ai_gateway.stores.reporting import ReportingStore
 from ai_gateway.stores.sql import WORKER_BUSY_MS, configure
 from ai_gateway.stores.staff_sessions import StaffSessions
-from ai_gateway.stores.tables import Base, db
+from ai_gateway.stores.tables import db
 from ai_gateway.web import unmatched
 from ai_gateway.web.admin import site
 from ai_gateway.web.context import EXTENSION
@@ -53,13 +54,18 @@ class StaffApp:
     app: Flask
     clock: SetClock
     services: StaffServices
+    engine: Engine
     client: FlaskClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client()
 
 
-def build(folder: Path, zone: ZoneInfo = UTC_ZONE) -> StaffApp:
+def build(url: str, zone: ZoneInfo = UTC_ZONE) -> StaffApp:
+    """On a database whose tables are there. Seed it outside this application's own context.
+
+    Inside it, all requests would share one `g`, and with it the user of the first.
+    """
     app = Flask(
         "ai_gateway",
         template_folder=str(PROJECT / "templates"),
@@ -68,7 +74,7 @@ def build(folder: Path, zone: ZoneInfo = UTC_ZONE) -> StaffApp:
     )
     app.config.update(
         SECRET_KEY="a secret of the tests",
-        SQLALCHEMY_DATABASE_URI=f"sqlite:///{folder / 'staff.db'}",
+        SQLALCHEMY_DATABASE_URI=url,
         # As in production: an error becomes a page, not an exception in the test.
         PROPAGATE_EXCEPTIONS=False,
     )
@@ -82,9 +88,9 @@ def build(folder: Path, zone: ZoneInfo = UTC_ZONE) -> StaffApp:
     site.init_app(app)
     unmatched.init_app(app)
     with app.app_context():
-        configure(db.engine, busy_ms=WORKER_BUSY_MS)
-        Base.metadata.create_all(db.engine)
-    return StaffApp(app, clock, services)
+        engine = db.engine
+        configure(engine, busy_ms=WORKER_BUSY_MS)
+    return StaffApp(app, clock, services, engine)
 
 
 def csrf_token(client: FlaskClient) -> str:

@@ -47,6 +47,7 @@ WORDS = {
         "Reload in a moment.",
     ),
 }
+OTHER = Words("This request was not understood", "Nothing was changed. Go back and try it again.")
 EXPIRED_FORM = Words(
     "This form has expired", "Nothing was changed. Go back, reload the page and send it again."
 )
@@ -77,7 +78,7 @@ def error_page(status: int, words: Words | None = None) -> Response:
     page = render_template(
         "admin/error.html",
         status=int(status),
-        words=words or WORDS.get(HTTPStatus(status), WORDS[HTTPStatus.NOT_FOUND]),
+        words=words or WORDS.get(HTTPStatus(status), OTHER),
         reference=reference,
     )
     return protect(make_response(page, int(status)))

@@ -77,7 +77,8 @@ def init_staff(app: Flask) -> None:
     csrf.init_app(app)  # type: ignore[no-untyped-call]
     manager = LoginManager()  # type: ignore[no-untyped-call]
     manager.user_loader(_load)  # type: ignore[no-untyped-call]
-    manager.init_app(app)  # type: ignore[no-untyped-call]
+    # A page of an error must not ask the database who is there.
+    manager.init_app(app, add_context_processor=False)  # type: ignore[no-untyped-call]
 
 
 def _load(token: str) -> StaffMember | None:

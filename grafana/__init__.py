@@ -1,0 +1,1 @@
+"""The boards as code: tables of panels, and what turns them into Grafana's JSON."""
