@@ -77,7 +77,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "cpu": _cpu_model(),
         "python": platform.python_version(),
-        "linux": platform.release(),
+        "linux": ".".join(platform.release().split(".")[:2]),
     }
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -183,13 +183,22 @@ class MoneyStore:
         return [(c.spent, c.held) for c in self.meter.counters(call.accounts)]
 
     def record(self, call: AdmittedCall) -> dict[str, str]:
-        found: dict[str, str] = self.client.hgetall(redis_keys.call(call.request_id))
-        return found
+        found: Any = self.client.hgetall(redis_keys.call(call.request_id))
+        return dict(found)
 
     def entries(self) -> list[dict[str, str]]:
         """The rows of the outbox, oldest first."""
+        return list(self.stream().values())
+
+    def stream(self) -> dict[str, dict[str, str]]:
+        """The rows of the outbox by their ids."""
         rows: Any = self.client.xrange(redis_keys.OUTBOX)
-        return [dict(fields) for _, fields in rows]
+        return {str(stream_id): dict(fields) for stream_id, fields in rows}
+
+    def put(self, row: Mapping[str, Any], stream_id: str = "*") -> str:
+        """Write a row into the outbox, past the scripts."""
+        fields: Any = dict(row)
+        return str(self.client.xadd(redis_keys.OUTBOX, fields, id=stream_id))
 
     def names(self, start: str) -> list[str]:
         return sorted(self.client.scan_iter(f"{start}*", count=10_000))
@@ -278,8 +287,7 @@ class Invariants:
         assert holding <= leases <= still_open  # I4
 
     def _check_outbox(self, calls: Sequence[CallState]) -> None:
-        rows: Any = self._store.client.xrange(redis_keys.OUTBOX)
-        self._seen |= {stream_id: dict(fields) for stream_id, fields in rows}
+        self._seen |= self._store.stream()
         emitted = list(self._seen.values())
         seq = int(self._store.client.hget(redis_keys.META, "seq") or 0)
         assert [int(row["seq"]) for row in emitted] == list(range(1, seq + 1))  # I5

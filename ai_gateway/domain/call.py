@@ -1,6 +1,6 @@
 """The asked call, the admitted call and the finished call: facts passed between the layers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -69,7 +69,7 @@ class AskedCall:
     """
 
     operation: Operation
-    body: JsonObject
+    body: JsonObject = field(repr=False)
     model: str
     stream: bool
     output_cap: int | None

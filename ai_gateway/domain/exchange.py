@@ -16,7 +16,7 @@ class IncomingCall:
     received_at: datetime
     dialect: DialectName
     operation: Operation
-    credential: str | None
+    credential: str | None = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str]
 
@@ -35,4 +35,4 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | ByteStream
+    body: bytes | ByteStream = field(repr=False)

@@ -1,6 +1,6 @@
 """What a worker knows of a virtual key: whose it is, what it may do, and its limits in force."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ai_gateway.domain.limits import BUDGETS, INSTALLATION_ID, Limit, Scope
@@ -16,7 +16,7 @@ class KeyRecord:
 
     key_id: str
     subject_id: int
-    digest: str
+    digest: str = field(repr=False)
     user_id: int
     status: KeyStatus
     expires_at: datetime | None

@@ -36,6 +36,7 @@ class Rates:
             self.cache_write,
             self.cache_write_long,
             self.audio_input,
+            self.cached_audio,
             self.image_input,
         )
 
@@ -142,7 +143,7 @@ class HoldPlan:
     def affordable_output_tokens(self, granted: Money) -> int:
         """How many output tokens a smaller hold pays for; 0 where not even the input fits."""
         left = granted * PICO_PER_NANO - self.input_pico
-        if left <= 0:
+        if left < 0:
             return 0
         if self.output_pico_per_token == 0:
             return self.output_tokens

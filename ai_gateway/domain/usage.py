@@ -92,8 +92,11 @@ class Usage:
             + counts["audio_output_tokens"]
             + counts["image_output_tokens"]
         )
-        counts["input_tokens"] = max(counts["input_tokens"], parts_in)
-        counts["output_tokens"] = max(counts["output_tokens"], parts_out)
+        # Parts larger than their whole can only mean that they were left out of it.
+        if parts_in > counts["input_tokens"]:
+            counts["input_tokens"] += parts_in
+        if parts_out > counts["output_tokens"]:
+            counts["output_tokens"] += parts_out
         return Usage(**counts)
 
 

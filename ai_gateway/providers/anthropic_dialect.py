@@ -4,11 +4,17 @@
 of the three. Counts in a stream are cumulative: they replace, they are never added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import orjson
 
-from ai_gateway.domain.call import AskedCall, DialectName, JsonObject, Operation
+from ai_gateway.domain.call import (
+    USAGE_FIELDS,
+    AskedCall,
+    DialectName,
+    JsonObject,
+    Operation,
+)
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.errors import InvalidRequest
 from ai_gateway.providers import json_body
@@ -16,7 +22,9 @@ from ai_gateway.providers.dialect import (
     UpstreamRequest,
     checked,
     count_in,
+    has_count,
     object_in,
+    objects_in,
     parse_event,
     text_length,
 )
@@ -49,7 +57,7 @@ class AnthropicDialect:
         tools = body.get("tools") or []
         if tools:
             tools = json_body.filled_list(body, "tools", json_body.MAX_TOOLS)
-        media_parts, media_bytes = _media(body)
+        media = [object_in(block, "source") for block in _media(body)]
         return AskedCall(
             operation=operation,
             body=body,
@@ -58,11 +66,17 @@ class AnthropicDialect:
             output_cap=output_cap,
             choices=1,
             # Escapes only make the raw body longer than its text, so this bounds the text.
-            input_bytes=len(raw) - media_bytes + TOOL_OVERHEAD_BYTES * bool(tools),
-            media_parts=media_parts,
+            input_bytes=len(raw)
+            - sum(text_length(source.get("data")) for source in media)
+            + TOOL_OVERHEAD_BYTES * bool(tools),
+            media_parts=len(media),
             service_tier=None,
             wants_usage=True,
-            is_self_contained=not _has_hosted_tool(tools) and not body.get("mcp_servers"),
+            is_self_contained=not (
+                _has_hosted_tool(tools)
+                or body.get("mcp_servers")
+                or any("file_id" in source for source in media)
+            ),
         )
 
     def upstream_request(
@@ -154,27 +168,38 @@ class MessagesInterpreter:
 
     def _take_delta(self, delta: Mapping[str, object]) -> None:
         """Cumulative counts: output by its maximum, the input group as a whole, the rest as is."""
-        if "output_tokens" in delta:
+        if has_count(delta, "output_tokens"):
             self._has_output = True
             before = count_in(self._usage, "output_tokens")
             self._usage["output_tokens"] = max(before, count_in(delta, "output_tokens"))
-        if "input_tokens" in delta and any(count_in(delta, name) for name in _INPUT_GROUP):
+        if has_count(delta, "input_tokens") and any(count_in(delta, name) for name in _INPUT_GROUP):
             for name in _INPUT_GROUP:
                 self._usage[name] = count_in(delta, name)
-        for name in ("server_tool_use", "output_tokens_details"):
-            if isinstance(delta.get(name), dict):
+        for name in ("server_tool_use", "output_tokens_details", "iterations"):
+            if isinstance(delta.get(name), dict | list):
                 self._usage[name] = delta[name]
 
 
 def _read_usage(reported: object) -> tuple[Usage, UsageStatus]:
-    if not isinstance(reported, dict) or "input_tokens" not in reported:
+    if not isinstance(reported, dict) or not has_count(reported, "input_tokens"):
         return Usage(), UsageStatus.MISSING
-    read, written = (count_in(reported, name) for name in _INPUT_GROUP[1:])
+    # The top level leaves out what a compaction took, and that is billed too.
+    iterations = objects_in(reported, "iterations")
+    blocks = [reported, *(one for one in iterations if one.get("type") == "compaction")]
+    parts = [_part(block) for block in blocks]
+    usage = Usage(**{name: sum(getattr(part, name) for part in parts) for name in USAGE_FIELDS})
+    if any(count_in(block, name) < 0 for block in blocks for name in _INPUT_GROUP):
+        return usage.clamped(), UsageStatus.ANOMALY
+    is_whole = has_count(reported, "output_tokens")
+    return checked(usage, status=UsageStatus.EXACT if is_whole else UsageStatus.PARTIAL)
+
+
+def _part(reported: Mapping[str, object]) -> Usage:
+    fresh, read, written = (max(0, count_in(reported, name)) for name in _INPUT_GROUP)
     split = object_in(reported, "cache_creation")
     # The split may be incomplete: what it leaves out was written for five minutes.
     long_writes = min(count_in(split, "ephemeral_1h_input_tokens"), written)
-    fresh = count_in(reported, "input_tokens")
-    usage = Usage(
+    return Usage(
         input_tokens=fresh + read + written,
         cached_input_tokens=read,
         cache_write_tokens=written - long_writes,
@@ -183,9 +208,6 @@ def _read_usage(reported: object) -> tuple[Usage, UsageStatus]:
         reasoning_tokens=count_in(object_in(reported, "output_tokens_details"), "thinking_tokens"),
         web_searches=count_in(object_in(reported, "server_tool_use"), "web_search_requests"),
     )
-    if fresh < 0:
-        return usage.clamped(), UsageStatus.ANOMALY
-    return checked(usage, status=UsageStatus.EXACT)
 
 
 def _tier(usage: Mapping[str, object]) -> str | None:
@@ -214,12 +236,19 @@ def _has_hosted_tool(tools: object) -> bool:
     return any(not kind.startswith(_CLIENT_TOOLS) for kind in kinds)
 
 
-def _media(body: JsonObject) -> tuple[int, int]:
-    """Count images and documents, and the bytes of their data; plain text counts as text."""
-    parts = size = 0
-    for part in json_body.walk(body):
-        source = object_in(part, "source")
-        if part.get("type") in _MEDIA_TYPES and source and source.get("type") != "text":
-            parts += 1
-            size += text_length(source.get("data"))
-    return parts, size
+def _media(body: JsonObject) -> Iterator[dict[str, object]]:
+    """The images and documents, wherever such a block has effect; plain text counts as text."""
+    for message in objects_in(body, "messages"):
+        for block in _blocks(message):
+            source = object_in(block, "source")
+            is_media = str(block.get("type")) in _MEDIA_TYPES
+            if is_media and source and source.get("type") != "text":
+                yield block
+
+
+def _blocks(holder: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """The blocks of a message, with those inside of tool results and documents."""
+    for block in objects_in(holder, "content"):
+        yield block
+        yield from _blocks(block)
+        yield from _blocks(object_in(block, "source"))

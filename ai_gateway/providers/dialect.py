@@ -1,7 +1,7 @@
 """What every wire format can do: read a request, write it for the provider, read the answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
@@ -11,6 +11,9 @@ from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.providers.provider import Provider
 from ai_gateway.providers.sse import EventSplitter, event_data
 
+MOST_TOKENS = 10**9
+"""No call comes near it, and the cost of what is above would not fit into Redis."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
@@ -18,8 +21,8 @@ class UpstreamRequest:
 
     provider: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     is_streamed: bool
 
 
@@ -121,10 +124,25 @@ def object_in(holder: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def count_in(holder: Mapping[str, object], name: str) -> int:
-    """A member that is a whole number, else 0. Negative ones stay, to be seen as an anomaly."""
+def objects_in(holder: Mapping[str, object], name: str) -> Iterator[dict[str, object]]:
+    """The objects of a member that is a list; none where it is anything else."""
     value = holder.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
+
+
+def has_count(holder: Mapping[str, object], name: str) -> bool:
+    """Whether a member is a number of tokens; what cannot be read is no report of 0."""
+    value = holder.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return abs(value) <= MOST_TOKENS
+
+
+def count_in(holder: Mapping[str, object], name: str) -> int:
+    """A member that is a number of tokens, else 0. Negative ones stay, to be seen as an anomaly."""
+    value = holder.get(name)
+    return value if isinstance(value, int) and has_count(holder, name) else 0
 
 
 def text_length(value: object) -> int:

@@ -1,6 +1,6 @@
 """Reads a request body once, within bounds; what was checked is what is sent on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import orjson
@@ -16,29 +16,15 @@ MAX_TOKENS = 10_000_000
 
 
 def parse_body(raw: bytes) -> JsonObject:
-    """Parse a JSON object; raises `InvalidRequest` for anything else."""
+    """Parse a JSON object; raises `InvalidRequest` for anything else, or nested too deep."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error.msg}.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The request body has to be a JSON object.")
+    _refuse_deep(body)
     return cast(JsonObject, body)
-
-
-def walk(value: object, depth: int = 1) -> Iterator[dict[str, object]]:
-    """Yield every object inside; raises `InvalidRequest` where the nesting is too deep."""
-    if depth > MAX_DEPTH:
-        raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.")
-    if isinstance(value, dict):
-        yield value
-        for item in value.values():
-            if isinstance(item, dict | list):
-                yield from walk(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
-                yield from walk(item, depth + 1)
 
 
 def model_name(body: Mapping[str, object]) -> str:
@@ -83,3 +69,11 @@ def whole_number(body: Mapping[str, object], name: str, *, most: int) -> int | N
 def optional_text(body: Mapping[str, object], name: str) -> str | None:
     value = body.get(name)
     return value if isinstance(value, str) else None
+
+
+def _refuse_deep(value: dict[str, object] | list[object], depth: int = 1) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            _refuse_deep(item, depth + 1)

@@ -4,7 +4,8 @@
 the prompt; reasoning is inside the completion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -16,7 +17,9 @@ from ai_gateway.providers.dialect import (
     UpstreamRequest,
     checked,
     count_in,
+    has_count,
     object_in,
+    objects_in,
     parse_event,
     text_length,
 )
@@ -29,6 +32,7 @@ TOOL_OVERHEAD_BYTES = 1_000
 FORWARDED_HEADERS = ("openai-beta",)
 
 _MEDIA_PARTS = {"image_url": "url", "input_audio": "data", "file": "file_data"}
+_PAID_TIERS = frozenset({"flex", "priority", "fast", "scale"})
 _DONE = b"[DONE]"
 
 
@@ -46,7 +50,7 @@ class OpenAIDialect:
         if body.get("tools") is not None and has_tools:
             json_body.filled_list(body, "tools", json_body.MAX_TOOLS)
         stream = json_body.boolean(body, "stream")
-        media_parts, media_bytes = _media(body)
+        media = list(_media(body))
         caps = [
             json_body.whole_number(body, name, most=json_body.MAX_TOKENS)
             for name in ("max_completion_tokens", "max_tokens")
@@ -59,11 +63,11 @@ class OpenAIDialect:
             output_cap=next((cap for cap in caps if cap is not None), None),
             choices=json_body.whole_number(body, "n", most=MAX_CHOICES) or 1,
             # Escapes only make the raw body longer than its text, so this bounds the text.
-            input_bytes=len(raw) - media_bytes + TOOL_OVERHEAD_BYTES * has_tools,
-            media_parts=media_parts,
-            service_tier=json_body.optional_text(body, "service_tier"),
+            input_bytes=len(raw) - sum(media) + TOOL_OVERHEAD_BYTES * has_tools,
+            media_parts=len(media),
+            service_tier=_asked_tier(body),
             wants_usage=bool(object_in(body, "stream_options").get("include_usage")),
-            is_self_contained="web_search_options" not in body,
+            is_self_contained="web_search_options" not in body and not _names_files(body),
         )
 
     def upstream_request(
@@ -86,7 +90,7 @@ class OpenAIDialect:
         return UpstreamRequest(
             provider=provider.name,
             url=f"{provider.base_url}/chat/completions",
-            headers={"authorization": f"Bearer {provider.api_key}", **client_headers},
+            headers={**client_headers, "authorization": f"Bearer {provider.api_key}"},
             body=orjson.dumps(body),
             is_streamed=asked.stream,
         )
@@ -133,8 +137,8 @@ class ChatInterpreter:
         chunk = parse_event(data)
         if chunk is None:
             return True
-        if chunk.get("error") is not None:
-            self.has_failed = True
+        is_error = chunk.get("error") is not None
+        self.has_failed = self.has_failed or is_error
         self._model = json_body.optional_text(chunk, "model") or self._model
         self._tier = json_body.optional_text(chunk, "service_tier") or self._tier
         self.text_bytes += _choice_bytes(chunk, "delta")
@@ -143,7 +147,7 @@ class ChatInterpreter:
             return True
         choices = chunk.get("choices")
         self._take_usage(usage, is_final=not choices or _has_finish(choices))
-        return self._wants_usage or bool(choices)
+        return self._wants_usage or bool(choices) or is_error
 
     def reading(self) -> Reading:
         if self._usage is None:
@@ -171,8 +175,8 @@ class ChatInterpreter:
 
 
 def _read_usage(answer: Mapping[str, object]) -> tuple[Usage, UsageStatus]:
-    reported = answer.get("usage")
-    if not isinstance(reported, dict) or "prompt_tokens" not in reported:
+    reported = object_in(answer, "usage")
+    if not has_count(reported, "prompt_tokens"):
         return Usage(), UsageStatus.MISSING
     prompt = object_in(reported, "prompt_tokens_details")
     completion = object_in(reported, "completion_tokens_details")
@@ -186,7 +190,14 @@ def _read_usage(answer: Mapping[str, object]) -> tuple[Usage, UsageStatus]:
         reasoning_tokens=count_in(completion, "reasoning_tokens"),
         audio_output_tokens=count_in(completion, "audio_tokens"),
     )
-    return checked(usage, status=UsageStatus.EXACT)
+    is_whole = has_count(reported, "completion_tokens")
+    usage, status = checked(usage, status=UsageStatus.EXACT if is_whole else UsageStatus.PARTIAL)
+    total = count_in(reported, "total_tokens")
+    if not total or total == _total(reported):
+        return usage, status
+    # What the total has beside its parts was generated too; the larger reading is billed.
+    output_tokens = max(usage.output_tokens, total - usage.input_tokens)
+    return replace(usage, output_tokens=output_tokens), UsageStatus.ANOMALY
 
 
 def _total(usage: Mapping[str, object]) -> int:
@@ -220,12 +231,25 @@ def _has_finish(choices: object) -> bool:
     return any(isinstance(row, dict) and row.get("finish_reason") for row in rows)
 
 
-def _media(body: JsonObject) -> tuple[int, int]:
-    """Count image, audio and file parts, and the bytes of their data."""
-    parts = size = 0
-    for part in json_body.walk(body):
+def _media(body: JsonObject) -> Iterator[int]:
+    """The bytes of the data of each image, audio and file part, wherever such a part has effect."""
+    for part in _content_parts(body):
         kind = part.get("type")
         if isinstance(kind, str) and kind in _MEDIA_PARTS and isinstance(part.get(kind), dict):
-            parts += 1
-            size += text_length(object_in(part, kind).get(_MEDIA_PARTS[kind]))
-    return parts, size
+            yield text_length(object_in(part, kind).get(_MEDIA_PARTS[kind]))
+
+
+def _names_files(body: JsonObject) -> bool:
+    """Whether the provider adds a file that was stored there before."""
+    return any("file_id" in object_in(part, "file") for part in _content_parts(body))
+
+
+def _content_parts(body: JsonObject) -> Iterator[dict[str, object]]:
+    for message in objects_in(body, "messages"):
+        yield from objects_in(message, "content")
+
+
+def _asked_tier(body: JsonObject) -> str | None:
+    """The tier whose price is asked for; the client's own words are never kept as one."""
+    tier = json_body.optional_text(body, "service_tier")
+    return tier if tier in _PAID_TIERS else None

@@ -6,13 +6,14 @@ Lines end in LF, CRLF or CR, also cut over two reads; an event ends with a blank
 import re
 
 _LINE_END = rb"(?>\r\n|\n|\r)"
-_EVENT_END = re.compile(_LINE_END + rb"(?:\r\n|\n|\r)")
+# A CR that was read last may be half of a CRLF: it ends the event when the next byte has come.
+_EVENT_END = re.compile(_LINE_END + rb"(?:\r\n|\n|\r(?!\Z))")
 _LINES = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
 class EventSplitter:
-    """Bytes in, whole raw events out, blank line included; their concatenation is the input."""
+    """Bytes in, whole raw events out, blank line included; with the rest they are the input."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

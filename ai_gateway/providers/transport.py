@@ -4,6 +4,8 @@ Redirects are never followed, proxies of the environment are ignored, nothing is
 wait has a limit. A connection whose answer was not read to its end is closed, never used again.
 """
 
+import ssl
+
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -11,6 +13,7 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from ai_gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
@@ -61,6 +64,8 @@ class Transport:
                 decode_content=False,
             )
         except HTTPError as error:
+            if _is_failed_handshake(error):
+                raise UpstreamUnavailable(request.provider, was_sent=False) from error
             raise _translated(error, request.provider) from error
         return UpstreamResponse(request.provider, response)
 
@@ -116,6 +121,15 @@ class UpstreamResponse:
         except (OSError, ValueError, RuntimeError):
             # The other thread has read the answer to its end meanwhile.
             return
+
+
+def _is_failed_handshake(error: HTTPError) -> bool:
+    """TLS failed before the call went out; an end of the connection may have come later."""
+    if not isinstance(error, SSLError):
+        return False
+    return not any(
+        isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in error.args
+    )
 
 
 def _translated(error: HTTPError, provider: str) -> UpstreamError:

@@ -5,6 +5,7 @@ Any number may run on any hosts without a leader: every step is safe to be done 
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
@@ -28,6 +29,8 @@ BATCH_ENTRIES = 500
 WAIT_MS = 500
 LAPSED_AT_ONCE = 200
 RETRY_SECONDS = 1
+GATHER_SECONDS = 0.2
+"""Entries gather for so long before they are booked: a commit costs the same for one and many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,10 @@ class Bookkeeper:
         while not self._stop.is_set():
             try:
                 self._run_due()
-                self.book(block_ms=WAIT_MS)
+                if self.book(block_ms=WAIT_MS) < BATCH_ENTRIES:
+                    self._stop.wait(GATHER_SECONDS)
             except GatewayError as error:
-                logger.warning("bookkeeper_waits", extra={"cause": type(error).__name__})
+                _log_wait("book", error)
                 self._stop.wait(RETRY_SECONDS)
         while self.book(block_ms=None):
             pass
@@ -90,12 +94,12 @@ class Bookkeeper:
         batch = self._outbox.read(position, count=BATCH_ENTRIES, block_ms=block_ms)
         if not batch:
             return 0
-        try:
-            self._book(batch, position)
-        except AnotherBookkeeperWasFaster:
-            return len(batch)
-        except UnbookableBatch:
-            self._book_one_by_one(batch, position)
+        # Where another one was faster, what it has not booked is read again.
+        with suppress(AnotherBookkeeperWasFaster):
+            try:
+                self._book(batch, position)
+            except UnbookableBatch:
+                self._book_one_by_one(batch, position)
         return len(batch)
 
     def _book(self, batch: Batch, position: str) -> None:
@@ -133,12 +137,14 @@ class Bookkeeper:
             pass
         self._keys.publish_all()
         now = self._clock()
-        self._published.restore(
+        is_first = self._published.restore(
             ((account, spent, self._forget_at(account, now)) for account, spent in self._open()),
             epoch=uuid4().hex,
+            position=self._ledger.position(),
         )
-        logger.info("counters_restored")
-        return True
+        if is_first:
+            logger.info("counters_restored")
+        return is_first
 
     def mirror_refusals(self) -> None:
         """Let pages see whose last call was refused."""
@@ -155,9 +161,15 @@ class Bookkeeper:
 
     def _run_due(self) -> None:
         for duty in self._duties:
-            if monotonic() >= duty.due:
+            if self._stop.is_set() or monotonic() < duty.due:
+                continue
+            try:
                 duty.run()
                 duty.due = monotonic() + duty.every_seconds
+            except GatewayError as error:
+                # The others and the ledger go on: one that always fails must not stop the money.
+                _log_wait(duty.name, error)
+                duty.due = monotonic() + RETRY_SECONDS
 
     def _windows(self) -> list[str]:
         return [window_id(window, self._clock(), self._zone) for window in Window]
@@ -168,3 +180,8 @@ class Bookkeeper:
     def _forget_at(self, account: Account, now: datetime) -> datetime:
         end = window_end(account.window, now, self._zone)
         return window_end(account.window, end, self._zone)
+
+
+def _log_wait(duty: str, error: GatewayError) -> None:
+    cause = error.__cause__ or error
+    logger.warning("bookkeeper_waits", extra={"duty": duty, "cause": type(cause).__name__})

@@ -1,9 +1,11 @@
 """Sends an admitted call to its provider, once, and tells an answer from an error."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from ai_gateway.domain.call import AskedCall, DialectName
 from ai_gateway.errors import (
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamRefusedCredential,
     UpstreamRejected,
@@ -50,9 +52,11 @@ def _upstream_model(asked: str, provider: str) -> str:
 
 
 def _raise_error(provider: str, response: UpstreamResponse) -> None:
-    status = response.status
+    status, body = response.status, b""
     try:
-        body = response.read_all()
+        # The status alone tells that the call was refused, whatever became of the body.
+        with suppress(UpstreamError):
+            body = response.read_all()
     finally:
         response.close()
     if status in {401, 403}:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10
 TICK_SECONDS = 1
+END_SECONDS = 5
+END_STEP_SECONDS = 0.05
 
 
 class EndReason(StrEnum):
@@ -67,13 +69,12 @@ class OpenCalls:
         self._calls.pop(request_id, None)
 
     def end_all(self) -> None:
-        """End every running call, so that it settles before the process goes."""
+        """End every running call and wait until all are settled, or the time for it is over."""
         for call in list(self._calls.values()):
             call.end(EndReason.STOPPING)
-
-    def stop(self) -> None:
-        """Stop the thread; the backlog gets one more try."""
-        self._stop.set()
+        give_up_at = monotonic() + END_SECONDS
+        while self._calls and monotonic() < give_up_at:
+            self._stop.wait(END_STEP_SECONDS)
         self._settlement.work_off()
 
     def beat(self) -> None:

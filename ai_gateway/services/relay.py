@@ -98,7 +98,7 @@ class RelayedStream:
         failure = self._failure_at_end()
         if failure is not None:
             raise self._broken_off(failure)
-        self._settle(Outcome.UPSTREAM_ERROR if self._reader.has_failed else Outcome.SUCCESS)
+        self._settle(self._outcome_told())
         raise StopIteration
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class RelayedStream:
         if self._is_settled:
             return
         if self._reader.is_complete:
-            self._settle(Outcome.SUCCESS)
+            self._settle(self._outcome_told())
             return
         self._open_call.deadline = monotonic() + DRAIN_SECONDS
         if not self._ending.drains.start(self._drain):
@@ -146,6 +146,10 @@ class RelayedStream:
         if self._reader.is_complete or self._reader.has_failed:
             return None
         return UpstreamUnavailable(provider, was_sent=True)
+
+    def _outcome_told(self) -> Outcome:
+        """The outcome of a stream that the provider ended by itself."""
+        return Outcome.UPSTREAM_ERROR if self._reader.has_failed else Outcome.SUCCESS
 
     def _broken_off(self, error: GatewayError) -> GatewayError:
         if self._reason is not None:

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.call import TALLY_FIELDS
 from ai_gateway.domain.limits import Account, Window, account_from_name, window_start
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
+from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores.outbox import FIRST_POSITION
 from ai_gateway.stores.sql import transaction
 from ai_gateway.stores.tables import (
@@ -54,19 +55,29 @@ class Ledger:
         """The id of the last entry booked; made at the first call."""
         with transaction(self._engine) as session:
             row = session.get(OutboxPosition, 1)
-            if row is None:
-                row = OutboxPosition(id=1, stream_id=FIRST_POSITION)
-                session.add(row)
-            return row.stream_id
+            if row is not None:
+                return row.stream_id
+            first = self._insert(_table(OutboxPosition)).values(id=1, stream_id=FIRST_POSITION)
+            # Two bookkeepers may come here at once.
+            session.execute(first.on_conflict_do_nothing())
+            return FIRST_POSITION
 
     def book(self, batch: Batch, *, after: str, now: datetime) -> int:
         """Write a batch and move the position from `after`; returns how many were set aside.
 
-        Raises `AnotherBookkeeperWasFaster` or `UnbookableBatch`, and then has written nothing.
+        Raises `AnotherBookkeeperWasFaster`, `UnbookableBatch` or `GatewayUnavailable`, and then has
+        written nothing.
         """
         try:
             return self._book(batch, after, now)
-        except (IntegrityError, DataError, StatementError) as error:
+        except (IntegrityError, DataError) as error:
+            raise UnbookableBatch from error
+        except DBAPIError as error:
+            # Read-only, no right, a column that is not there yet: not the fault of an entry, so
+            # that none may be set aside for it.
+            raise GatewayUnavailable from error
+        except (StatementError, OverflowError) as error:
+            # A value that cannot be sent to the database at all.
             raise UnbookableBatch from error
 
     def _book(self, batch: Batch, after: str, now: datetime) -> int:
@@ -108,7 +119,11 @@ class Ledger:
                 )
             )
             known = {(row.scope, row.subject_id, row.window_id): row for row in marked}
-            wanted = {(a.scope.value, a.subject_id, a.window_id) for a in refused}
+            wanted = {
+                (a.scope.value, a.subject_id, a.window_id)
+                for a in refused
+                if a.window_id in windows
+            }
             for key, row in known.items():
                 row.is_refused = key in wanted
             rows = [_total_row(key, 0) | {"is_refused": True} for key in wanted - known.keys()]
@@ -142,13 +157,17 @@ class Ledger:
         table = _table(LedgerEntry)
         statement = (
             self._insert(table)
-            .values([_entry_row(entry) for entry in entries])
             .on_conflict_do_nothing(index_elements=["request_id", "entry_no"])
             .returning(table.c.request_id, table.c.entry_no)
         )
-        written = {tuple(row) for row in session.execute(statement)}
-        new = [e for e in entries if (e.request_id, e.entry_no) in written]
-        return new, [e for e in entries if (e.request_id, e.entry_no) not in written]
+        first: dict[tuple[str, int], OutboxEntry] = {}
+        for entry in entries:
+            first.setdefault((entry.request_id, entry.entry_no), entry)
+        rows = [_entry_row(entry) for entry in first.values()]
+        written = {tuple(row) for row in session.execute(statement, rows)}
+        new = {name: entry for name, entry in first.items() if name in written}
+        repeated = [e for e in entries if new.get((e.request_id, e.entry_no)) is not e]
+        return list(new.values()), repeated
 
     def _add_up(self, session: Session, entries: Sequence[OutboxEntry]) -> None:
         sums = ("cost_nano_usd", *TALLY_FIELDS)
@@ -164,16 +183,17 @@ class Ledger:
     def _upsert(
         self, session: Session, model: type[Base], rows: list[Row], change: Callable[[Any], Row]
     ) -> None:
-        # One row a statement: a batch has few, and SQLite bounds the variables of a statement.
+        if not rows:
+            return
         table = _table(model)
-        for row in rows:
-            statement = self._insert(table).values(row)
-            session.execute(
-                statement.on_conflict_do_update(
-                    index_elements=list(table.primary_key.columns),
-                    set_=change(statement.excluded),
-                )
-            )
+        statement = self._insert(table)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_=change(statement.excluded),
+            ),
+            rows,
+        )
 
     def _insert(self, table: Table) -> Any:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite

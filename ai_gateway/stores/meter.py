@@ -25,6 +25,10 @@ LEASE_MS = 45_000
 OPEN_RECORD_SECONDS = 24 * 3600
 CLOSED_RECORD_SECONDS = 15 * 60
 
+MOST_EXACT = 2**53 - 1
+"""Scripts count in doubles. What a provider tells beyond this is booked as this: no write of a
+script may fail, since what it wrote before would stay."""
+
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -143,7 +147,7 @@ class Meter:
         ]
         arguments: list[str | int] = [
             call.request_id,
-            finished.cost,
+            min(finished.cost, MOST_EXACT),
             _tally_text(finished.tally()),
             orjson.dumps(_result(finished)).decode(),
             CLOSED_RECORD_SECONDS,
@@ -212,7 +216,7 @@ def _limit_argument(limit: Limit) -> int:
 
 
 def _tally_text(tally: Tally) -> str:
-    return ",".join(map(str, astuple(tally)))
+    return ",".join(str(min(count, MOST_EXACT)) for count in astuple(tally))
 
 
 def _facts(call: AdmittedCall) -> dict[str, object]:

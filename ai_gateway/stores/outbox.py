@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import orjson
@@ -18,26 +19,27 @@ from ai_gateway.stores.redis_client import translated_errors
 FIRST_POSITION = "0-0"
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_WORDS = (
-    "user_id",
-    "key_id",
-    "provider",
-    "model_requested",
-    "model",
-    "operation",
-    "stream",
-    "price_book",
-)
-_RESULT_WORDS = (
-    "outcome",
-    "usage_status",
-    "confidence",
-    "price_status",
-    "price_row",
-    "served_model",
-    "raw_usage",
-    "ttft_ms",
-)
+_Kinds = type | UnionType
+_WORDS: dict[str, _Kinds] = {
+    "user_id": int,
+    "key_id": str,
+    "provider": str,
+    "model_requested": str,
+    "model": str,
+    "operation": str,
+    "stream": bool,
+    "price_book": str,
+}
+_RESULT_WORDS: dict[str, _Kinds] = {
+    "outcome": str,
+    "usage_status": str,
+    "confidence": str,
+    "price_status": str,
+    "price_row": str,
+    "served_model": str,
+    "raw_usage": str | None,
+    "ttft_ms": int | None,
+}
 
 
 class Outbox:
@@ -143,8 +145,9 @@ def _read_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry | Unreada
 def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
     facts, result = orjson.loads(row["facts"]), orjson.loads(row["result"])
     numbers = [int(part) for part in row["tally"].split(",")]
-    words = {name: facts[name] for name in _WORDS} | {name: result[name] for name in _RESULT_WORDS}
-    words["held_nano_usd"] = facts["held"]
+    words = _words(facts, _WORDS) | _words(result, _RESULT_WORDS)
+    # The facts know what was wanted; an uncapped call may have got less.
+    words["held_nano_usd"] = int(row["held"])
     return OutboxEntry(
         stream_id=stream_id,
         kind=row["kind"],
@@ -159,6 +162,14 @@ def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
         admitted_at=datetime.fromisoformat(facts["admitted_at"]),
         settled_at=datetime.fromisoformat(result["settled_at"]),
     )
+
+
+def _words(found: Mapping[str, Any], kinds: Mapping[str, _Kinds]) -> dict[str, Any]:
+    """Only what a column can take: a wrong kind would look like a fault of the database."""
+    for name, kind in kinds.items():
+        if not isinstance(found[name], kind):
+            raise TypeError(f"{name} is {found[name]!r}")
+    return {name: found[name] for name in kinds}
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -185,16 +196,47 @@ class PublishedState:
         with translated_errors():
             return bool(self._client.hexists(redis_keys.META, "epoch"))
 
-    def restore(self, spent: Iterable[tuple[Account, Money, datetime]], epoch: str) -> None:
-        """Write the counters as the ledger has them, and the epoch last."""
-        with translated_errors():
-            pipeline = self._client.pipeline(transaction=False)
+    def restore(
+        self,
+        spent: Iterable[tuple[Account, Money, datetime]],
+        epoch: str,
+        *,
+        position: str = FIRST_POSITION,
+    ) -> bool:
+        """Write the counters as the ledger has them, and the epoch last.
+
+        False where another bookkeeper was faster: calls may run by now, and nothing is written.
+        """
+        with translated_errors(), self._client.pipeline() as pipeline:
+            pipeline.watch(redis_keys.META)  # type: ignore[no-untyped-call]  # the library's gap
+            if pipeline.hexists(redis_keys.META, "epoch"):
+                return False
+            self._lift_ids(position)
+            pipeline.multi()
             for account, amount, forget_at in spent:
                 name = redis_keys.account(account)
-                pipeline.hset(name, mapping={"spent": amount, "held": 0})
+                pipeline.hset(name, "spent", str(amount))
+                pipeline.hsetnx(name, "held", "0")
                 pipeline.expireat(name, forget_at)
-            pipeline.execute()
-            self._client.hset(redis_keys.META, "epoch", epoch)
+            pipeline.hset(redis_keys.META, "epoch", epoch)
+            try:
+                pipeline.execute()
+            except redis.exceptions.WatchError:
+                return False
+            return True
+
+    def _lift_ids(self, position: str) -> None:
+        """Let new entries come after `position`, even if the clock of this Redis is behind it."""
+        if position == FIRST_POSITION:
+            return
+        try:
+            self._client.xadd(redis_keys.OUTBOX, {"kind": "none"}, id=position)
+        except redis.exceptions.ResponseError as error:
+            if "equal or smaller" not in str(error):
+                raise
+        else:
+            # It was only there to be remembered as the last id; nobody reads `position` itself.
+            self._client.xdel(redis_keys.OUTBOX, position)
 
     def refused(self) -> list[Account]:
         """The accounts whose last decision was a refusal and whose window is still kept."""

@@ -1,12 +1,11 @@
 """Debian's Chromium under Playwright; nothing is downloaded."""
 
-import shutil
-
 from playwright.sync_api import Browser, Playwright
 
-PROGRAM = shutil.which("chromium") or ""
+from tests.tools import chromium
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
+    return playwright.chromium.launch(executable_path=chromium(), args=FLAGS)

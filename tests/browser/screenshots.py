@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.browser.chromium import launch
 from tests.seeding import PASSWORD, add_key, add_user, seed_story
@@ -20,8 +20,8 @@ PAGES = {
     "users": "/admin/ai-analytics/users/",
     "home": "/admin/",
 }
-WIDE = {"width": 1440, "height": 900}
-PHONE = {"width": 375, "height": 800}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 375, "height": 800}
 
 
 def main(folder: Path) -> None:

@@ -206,7 +206,7 @@ def request(
     gateway: RunningGateway,
     method: str,
     path: str,
-    body: object = None,
+    body: Any = None,
     headers: Headers | None = None,
 ) -> Answer:
     """One request by a connection of its own; a list as body is sent in chunks."""

@@ -44,9 +44,10 @@ def whole(caller: Caller) -> str:
 
 def streamed(caller: Caller) -> str:
     asked = messages(caller, "[[tokens=4]]")
-    with sdk(caller) as client, client.messages.stream(
-        model=MODEL, max_tokens=50, messages=asked
-    ) as stream:
+    with (
+        sdk(caller) as client,
+        client.messages.stream(model=MODEL, max_tokens=50, messages=asked) as stream,
+    ):
         return "".join(stream.text_stream)
 
 
@@ -88,11 +89,11 @@ def test_key_may_come_as_a_bearer_token(caller: Caller) -> None:
     assert text_of(answer) == "Hello from"
 
 
-@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
-def test_tool_is_called_and_its_result_is_answered(caller: Caller, is_streamed: bool) -> None:
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_tool_is_called_and_its_result_is_answered(caller: Caller, way: str) -> None:
     def ask(client: Anthropic, conversation: list[MessageParam]) -> Any:
         request: Any = {"model": MODEL, "max_tokens": 50, "tools": [WEATHER]}
-        if not is_streamed:
+        if way == "whole":
             return client.messages.create(messages=conversation, **request)
         with client.messages.stream(messages=conversation, **request) as stream:
             return stream.get_final_message()
@@ -168,9 +169,10 @@ def test_call_without_budget_is_sent_once_although_the_sdk_would_retry(
     caller = operator.new_caller(daily="0.0000001")
     blocked = {"name": "ai_gateway_requests_total", "outcome": "budget_blocked"}
     before = metric(gateway, **blocked)
-    with sdk(caller, max_retries=2) as client, pytest.raises(
-        anthropic.RateLimitError, match="user's daily budget has no room"
-    ) as raised:
+    with (
+        sdk(caller, max_retries=2) as client,
+        pytest.raises(anthropic.RateLimitError, match="user's daily budget has no room") as raised,
+    ):
         client.messages.create(model=MODEL, max_tokens=50, messages=messages(caller, "Hello"))
     assert raised.value.response.headers["x-should-retry"] == "false"
     assert metric(gateway, **blocked) - before == 1
@@ -178,7 +180,7 @@ def test_call_without_budget_is_sent_once_although_the_sdk_would_retry(
 
 
 def test_error_in_mid_stream_is_raised_by_the_sdk(caller: Caller) -> None:
-    heard = []
+    heard: list[object] = []
     with sdk(caller) as client, pytest.raises(anthropic.APIStatusError, match="Overloaded"):
         heard.extend(
             client.messages.create(

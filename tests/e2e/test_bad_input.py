@@ -1,4 +1,4 @@
-"""What callers and providers do wrong: the right status in the dialect's shape, and no lost cent."""
+"""What callers and providers do wrong: told in the dialect's shape, and no cent is lost."""
 
 import json
 from collections.abc import Callable
@@ -230,11 +230,11 @@ def test_stream_that_breaks_off_ends_with_an_error_event_and_is_counted(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("way", ["whole", "streamed"])
 def test_answer_without_usage_is_counted_and_says_so(
-    caller: Caller, dialect: Dialect, is_streamed: bool
+    caller: Caller, dialect: Dialect, way: str
 ) -> None:
-    answer = caller.ask(dialect, "[[usage=off]] [[tokens=40]]", stream=is_streamed)
+    answer = caller.ask(dialect, "[[usage=off]] [[tokens=40]]", stream=way == "streamed")
     assert answer.status == 200
     (entry,) = caller.booked_once(1)
     assert (entry["outcome"], entry["usage_status"], entry["confidence"]) == (

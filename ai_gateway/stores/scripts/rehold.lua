@@ -19,7 +19,10 @@ for i = 3, #KEYS do
   end
 end
 local amount = string.format('%.0f', rest)
-for i = 3, #KEYS do redis.call('HINCRBY', KEYS[i], 'held', amount) end
+for i = 3, #KEYS do
+  -- An account that is forgotten by now stays forgotten: it would never expire.
+  if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('HINCRBY', KEYS[i], 'held', amount) end
+end
 redis.call('HSET', call, 'hold', amount)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -7,7 +7,7 @@
 --       4 result (JSON, for the ledger)   5 life of the closed record (s)
 -- Reply {'OK', difference, seq} | {'DUP', cost already booked, seq} | {'UNKNOWN'} (no record)
 local meta, call, leases, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local record = redis.call('HMGET', call, 'open', 'hold', 'chg', 'n', 'tally', 'facts')
+local record = redis.call('HMGET', call, 'open', 'hold', 'chg', 'n', 'tally', 'facts', 'granted')
 if not record[1] then return {'UNKNOWN'} end
 if record[1] == '0' then return {'DUP', record[3], redis.call('HGET', meta, 'seq') or '0'} end
 
@@ -20,13 +20,15 @@ local function differences(now, before)
   return table.concat(parts, ',')
 end
 
-local hold, charged, number = record[2], tonumber(record[3]), tonumber(record[4]) + 1
+local charged, number = tonumber(record[3]), tonumber(record[4]) + 1
+-- Not '-' .. hold: '-0' is no number to HINCRBY, and what is held may be nothing.
+local release = string.format('%.0f', 0 - tonumber(record[2]))
 local difference = string.format('%.0f', tonumber(ARGV[2]) - charged)
 local tally = differences(ARGV[3], record[5])
 for i = 5, #KEYS do
   -- An account that is forgotten by now stays forgotten: it would never expire.
   if redis.call('EXISTS', KEYS[i]) == 1 then
-    redis.call('HINCRBY', KEYS[i], 'held', '-' .. hold)
+    redis.call('HINCRBY', KEYS[i], 'held', release)
     redis.call('HINCRBY', KEYS[i], 'spent', difference)
   end
 end
@@ -36,5 +38,5 @@ redis.call('ZREM', leases, ARGV[1])
 local seq = redis.call('HINCRBY', meta, 'seq', 1)
 redis.call('XADD', outbox, '*', 'kind', 'call', 'request_id', ARGV[1], 'entry_no', number,
   'cost', difference, 'total', ARGV[2], 'tally', tally, 'seq', seq, 'facts', record[6],
-  'result', ARGV[4])
+  'held', record[7], 'result', ARGV[4])
 return {'OK', difference, tostring(seq)}

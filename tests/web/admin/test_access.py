@@ -38,7 +38,7 @@ def test_every_page_has_a_route(staff_app: StaffApp) -> None:
 
 
 def test_every_page_names_a_permission() -> None:
-    assert all(page.permission in Permission for page in site.PAGES)
+    assert all(page.permission is not None for page in site.PAGES)
 
 
 def test_a_stranger_is_sent_to_the_log_in_and_back(staff_app: StaffApp) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,11 @@ def test_an_empty_overview_shows_how_to_make_the_first_call(viewer: StaffApp) ->
 
 
 def test_the_overview_shows_the_four_tiles(viewer: StaffApp) -> None:
-    tokens = {"input_tokens": 1_200_000, "output_tokens": 84_000, "cached_input_tokens": 300_000}
+    tokens: dict[str, Any] = {
+        "input_tokens": 1_200_000,
+        "output_tokens": 84_000,
+        "cached_input_tokens": 300_000,
+    }
     add_usage(HOUR, 1, requests=400, failures=5, cost_nano_usd=usd("22.96"), **tokens)
     add_usage(HOUR - timedelta(days=8), 1, requests=100, cost_nano_usd=usd("11.48"))
     add_entry("r1")

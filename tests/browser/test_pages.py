@@ -1,0 +1,248 @@
+"""The staff pages in a real browser: looks, access for all, and nothing from elsewhere."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Site, Visit
+
+pytestmark = pytest.mark.browser
+
+HOME, OVERVIEW, USERS = "/admin/", "/admin/ai-analytics/", "/admin/ai-analytics/users/"
+PAGES = (
+    HOME,
+    OVERVIEW,
+    f"{OVERVIEW}?range=24h",
+    USERS,
+    f"{USERS}?filter=exceeded&sort=email&size=25",
+    f"{USERS}?q=nobody-at-all",
+)
+ERROR = "/admin/nowhere/"
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+SITES = ("full_site", "empty_site")
+
+Start = Callable[..., Visit]
+
+
+@pytest.fixture(params=SITES)
+def site(request: pytest.FixtureRequest) -> Site:
+    found: Site = request.getfixturevalue(request.param)
+    return found
+
+
+def axe_violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+def main_text(page: Page) -> list[str]:
+    """What is to be read, but for the buttons that only a script can serve."""
+    lines = page.locator("main").inner_text().splitlines()
+    return [line for line in lines if line.strip() not in {"", "Copy"}]
+
+
+def test_nothing_is_fetched_from_elsewhere_and_nothing_complains(visit: Start, site: Site) -> None:
+    seen = visit(site)
+    for path in (*PAGES, "/login"):
+        seen.page.goto(path)
+        seen.page.wait_for_load_state("networkidle")
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit: Start, site: Site, scheme: str) -> None:
+    seen = visit(site, color_scheme=scheme)
+    for path in (*PAGES, ERROR):
+        seen.page.goto(path)
+        assert axe_violations(seen.page) == [], path
+    seen.page.goto(OVERVIEW)
+    seen.page.get_by_label("What is: Error rate").click()
+    assert axe_violations(seen.page) == []
+
+
+def test_axe_finds_nothing_on_the_log_in_and_its_failure(visit: Start, full_site: Site) -> None:
+    page = visit(full_site, None).page
+    page.goto("/login")
+    assert axe_violations(page) == []
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("alert").wait_for()
+    assert axe_violations(page) == []
+
+
+def test_axe_finds_nothing_for_a_user_without_a_role(visit: Start, full_site: Site) -> None:
+    page = visit(full_site, "nobody").page
+    assert page.get_by_role("heading", level=1).inner_text() == "No access to the staff pages"
+    assert axe_violations(page) == []
+
+
+@pytest.mark.parametrize("size", [(375, 800), (320, 640), (768, 1024), (1000, 700)])
+def test_no_page_scrolls_sideways(visit: Start, site: Site, size: tuple[int, int]) -> None:
+    width, height = size
+    page = visit(site, viewport={"width": width, "height": height}).page
+    for path in (*PAGES, ERROR, "/login"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.goto(OVERVIEW)
+    page.get_by_label("What is: Total cost").click()
+    if width < 900:
+        page.locator("summary", has_text="Menu").click()
+        assert axe_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_pages_say_the_same_without_scripts(visit: Start, full_site: Site) -> None:
+    plain = visit(full_site, java_script_enabled=False).page
+    rich = visit(full_site).page
+    for path in PAGES:
+        plain.goto(path)
+        rich.goto(path)
+        assert main_text(plain) == main_text(rich)
+
+
+def test_filters_sorting_search_and_paging_work_without_scripts(
+    visit: Start, full_site: Site
+) -> None:
+    page = visit(full_site, java_script_enabled=False).page
+    page.goto(USERS)
+    page.get_by_role("link", name="Exceeded").click()
+    assert page.locator("tbody tr").count() == page.get_by_text("Exceeded", exact=True).count() > 0
+    page.get_by_role("link", name="All").click()
+    page.get_by_role("link", name="Email").click()
+    page.get_by_label("Rows on a page").select_option("25")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Next").click()
+    assert re.search(r"sort=email&size=25&page=2$", page.url)
+    assert page.locator("tbody tr").count() == 3
+    page.get_by_label("Username or email").fill("liam")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator("tbody th").all_inner_texts() == ["liam.murphy"]
+
+
+def test_the_menu_on_a_phone_needs_no_script(visit: Start, full_site: Site) -> None:
+    phone = {"width": 375, "height": 800}
+    page = visit(full_site, java_script_enabled=False, viewport=phone).page
+    assert not page.get_by_role("link", name="Users").is_visible()
+    page.locator("summary", has_text="Menu").click()
+    page.get_by_role("link", name="Users", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "User spend"
+    page.locator("summary", has_text="Menu").click()
+    current = page.locator("[aria-current=page]:visible")
+    assert current.all_inner_texts() == ["Users"]
+
+
+def test_every_page_has_its_landmarks_and_names(visit: Start, site: Site) -> None:
+    page = visit(site).page
+    for path in (*PAGES, ERROR, "/login"):
+        page.goto(path)
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert page.locator("h1").count() == 1
+        assert page.locator("main").count() == 1
+        assert page.title().endswith("AI Gateway")
+        tables = page.locator("table").count()
+        assert page.locator("table > caption").count() == tables
+        assert page.locator("table:has(th[aria-sort])").count() == tables
+        assert page.locator("th:not([scope])").count() == 0
+    page.goto(HOME)
+    assert page.locator("[aria-current=page]:visible").all_inner_texts() == ["Home"]
+
+
+def test_the_first_tab_skips_to_the_content(visit: Start, full_site: Site) -> None:
+    page = visit(full_site).page
+    page.goto(OVERVIEW)
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to content"
+    assert page.locator(":focus").is_visible()
+    page.keyboard.press("Enter")
+    assert page.locator(":focus").get_attribute("id") == "main"
+
+
+def test_the_keyboard_alone_gets_from_log_in_to_the_exceeded_users(
+    visit: Start, full_site: Site
+) -> None:
+    page = visit(full_site).page
+
+    def tab_to(text: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            outline = focused.evaluate("e => parseFloat(getComputedStyle(e).outlineWidth)")
+            assert outline >= 2
+            if text in focused.inner_text():
+                return
+        raise AssertionError(text)
+
+    for stop, heading in (("Overview", "AI Analytics"), ("Users", "User spend")):
+        tab_to(stop)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", level=1, name=heading).wait_for()
+    tab_to("Exceeded")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**filter=exceeded")
+    assert set(page.locator("td.corner").all_inner_texts()) == {"Exceeded"}
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(visit: Start, full_site: Site) -> None:
+    page = visit(full_site, color_scheme="dark").page
+
+    def canvas() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    dark = canvas()
+    page.get_by_role("button", name="Theme: system").click()
+    light = canvas()
+    assert light != dark
+    page.get_by_role("button", name="Theme: light").wait_for()
+    page.goto(OVERVIEW)
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    assert canvas() == light
+    page.get_by_role("button", name="Theme: light").click()
+    assert canvas() == dark
+    page.get_by_role("button", name="Theme: dark").click()
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") is None
+
+
+def test_a_command_can_be_copied(visit: Start, empty_site: Site) -> None:
+    page = visit(empty_site, permissions=["clipboard-read", "clipboard-write"]).page
+    page.goto(OVERVIEW)
+    page.locator("[data-copy=first-call]").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(f"curl {empty_site.address}/v1/chat/completions")
+    assert '"model": "gpt-4o-mini"' in copied
+
+
+def test_bars_are_full_at_most_and_coloured_by_state(visit: Start, full_site: Site) -> None:
+    page = visit(full_site).page
+    page.goto(USERS)
+    colours = {}
+    for state in ("ok", "warning", "exceeded"):
+        bar = page.locator(f"progress.bar--{state}").first
+        colours[state] = bar.evaluate("e => getComputedStyle(e).color")
+        assert 0 <= float(bar.evaluate("e => e.value")) <= 100
+    assert len(set(colours.values())) == 3
+    assert page.locator(".budget__text", has_text="123 %").count() == 1
+
+
+def test_the_back_button_restores_what_was_chosen(visit: Start, full_site: Site) -> None:
+    page = visit(full_site).page
+    page.goto(f"{OVERVIEW}?range=30d")
+    page.get_by_role("link", name="24 h").click()
+    assert page.locator(".segments [aria-current]").inner_text() == "24 h"
+    page.go_back()
+    assert page.locator(".segments [aria-current]").inner_text() == "30 days"
+
+
+def test_pages_can_be_pictured(visit: Start, full_site: Site, tmp_path: Path) -> None:
+    page = visit(full_site, viewport={"width": 1440, "height": 900}).page
+    for number, path in enumerate(PAGES):
+        page.goto(path)
+        picture = page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
+        # A page that lost its stylesheet or its rows compresses to much less.
+        assert len(picture) > 20_000

@@ -1,0 +1,174 @@
+"""The metering cases (`tests/data/metering_cases.jsonl`): answers of providers, and their cost."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ai_gateway.domain.call import Operation
+from ai_gateway.domain.pricing import PriceRow, Rates, Tier, cost_of
+from ai_gateway.domain.usage import Reading, Usage
+from ai_gateway.providers.anthropic_dialect import AnthropicDialect
+from ai_gateway.providers.dialect import Dialect, StreamReader
+from ai_gateway.providers.openai_dialect import OpenAIDialect
+
+DATA = Path(__file__).parent.parent / "data" / "metering_cases.jsonl"
+DIALECTS: dict[str, Dialect] = {
+    "openai.chat": OpenAIDialect(),
+    "anthropic.messages": AnthropicDialect(),
+}
+PICO = Decimal(10) ** 6
+"""Pico-USD for one token are so many times the USD for a million."""
+
+_USAGE_NAMES = {"cache_write_5m": "cache_write_tokens", "cache_write_1h": "cache_write_long_tokens"}
+_PARENTS = {
+    "cached_input": "input",
+    "cache_write": "input",
+    "cache_write_long": "cache_write",
+    "audio_input": "input",
+    "cached_audio": "cached_input",
+    "image_input": "input",
+    "reasoning": "output",
+    "audio_output": "output",
+    "image_output": "output",
+}
+_PRICE_NAMES = {
+    "cache_write": "cache_write_5m",
+    "cache_write_long": "cache_write_1h",
+    "cached_audio": "cached_audio_input",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case; `chunks` are the reads of a stream, or the one body."""
+
+    case_id: str
+    shape: str
+    is_stream: bool
+    chunks: tuple[bytes, ...]
+    asks_for_usage: bool
+    status: str
+    usage: Usage | None
+    cost: Decimal | None
+    price: PriceRow
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+    @property
+    def dialect(self) -> Dialect:
+        return DIALECTS[self.shape]
+
+    def reader(self) -> StreamReader:
+        """A reader for the answer to what the client of this case asked for."""
+        asked: dict[str, object] = {"model": "m", "stream": True, "messages": [{}], "max_tokens": 9}
+        if self.asks_for_usage:
+            asked["stream_options"] = {"include_usage": True}
+        operation = Operation.CHAT if self.shape == "openai.chat" else Operation.MESSAGES
+        request = self.dialect.read_request(operation, json.dumps(asked).encode())
+        return StreamReader(self.dialect.interpreter(request))
+
+    def read(self, chunks: Sequence[bytes] | None = None) -> Reading:
+        """What the answer tells, a stream in its own reads or in others."""
+        if not self.is_stream:
+            return self.dialect.read_answer(self.body)
+        reader = self.reader()
+        for chunk in self.chunks if chunks is None else chunks:
+            reader.feed(chunk)
+        reader.rest()
+        return reader.reading()
+
+    def cost_of(self, reading: Reading) -> Decimal:
+        """The cost in USD before it is rounded."""
+        pico = sum(line.pico_usd for line in cost_of(self.price, reading.usage).lines)
+        return Decimal(pico).scaleb(-12)
+
+
+def load_cases() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in DATA.read_text().splitlines()]
+
+
+def read_cases() -> Iterator[Case]:
+    """The cases in the shapes that we speak."""
+    for row in load_cases():
+        if row["api_shape"] in DIALECTS:
+            yield _case(row)
+
+
+def reads_of(body: bytes, size: int) -> list[bytes]:
+    """The body as a network that delivers so many bytes at once."""
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+def events_of(body: bytes) -> list[bytes]:
+    """Cut at blank lines; only for bodies whose lines end in LF."""
+    return [event + b"\n\n" for event in body.split(b"\n\n") if event]
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    asked = row.get("request") or {}
+    cost = row["expected_cost_usd"]
+    return Case(
+        case_id=row["id"],
+        shape=row["api_shape"],
+        is_stream=row["stream"],
+        chunks=_chunks(row),
+        asks_for_usage=bool(asked.get("stream_options", {}).get("include_usage")),
+        status=row["expected_status"],
+        usage=_usage(row["expected_usage"]),
+        cost=None if cost is None else Decimal(cost),
+        price=_price_row(row["prices"]),
+    )
+
+
+def _chunks(row: Mapping[str, Any]) -> tuple[bytes, ...]:
+    answer = row["response"]
+    match row["response_kind"]:
+        case "json":
+            return (json.dumps(answer).encode(),)
+        case "raw_text":
+            return (answer.encode(),)
+        case "sse_events":
+            return tuple(event.encode() for event in answer)
+        case "sse_chunks_b64":
+            return tuple(map(b64decode, answer))
+        case kind:
+            raise ValueError(f"no chat answers in {kind}")
+
+
+def _usage(expected: Mapping[str, int] | None) -> Usage | None:
+    if expected is None:
+        return None
+    known = {field.name for field in fields(Usage)}
+    counts = {_USAGE_NAMES.get(name, name): count for name, count in expected.items()}
+    assert counts.keys() - known == {"requests"}
+    return Usage(**{name: count for name, count in counts.items() if name in known})
+
+
+def _price_row(prices: Mapping[str, Any]) -> PriceRow:
+    tiers = [Tier(-1, _rates(prices))]
+    if "tier" in prices:
+        tier = prices["tier"]
+        over = tier["threshold"] - int(tier["inclusive"])
+        tiers.append(Tier(over, _rates(prices | tier)))
+    # USD for a thousand searches; pico-USD for one.
+    search = Decimal(prices.get("web_search_per_1k", 0)) * 10**9
+    return PriceRow("lab/case", "lab", "case", tuple(tiers), int(search))
+
+
+def _rates(prices: Mapping[str, Any]) -> Rates:
+    rates: dict[str, int] = {}
+    for name in ("input", "output", *_PARENTS):
+        price = prices.get(_PRICE_NAMES.get(name, name))
+        if price is not None or name not in _PARENTS:
+            pico = Decimal(price or 0) * PICO
+            assert pico == int(pico)
+            rates[name] = int(pico)
+        else:
+            rates[name] = rates[_PARENTS[name]]
+    return Rates(**rates)
