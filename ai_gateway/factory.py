@@ -18,10 +18,10 @@ from ai_gateway import cli
 from ai_gateway.domain.clock import Clock, system_clock
 from ai_gateway.domain.limits import Budget, Limit, LimitKind, Scope, Window
 from ai_gateway.domain.money import from_usd
+from ai_gateway.providers import registry
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
-from ai_gateway.providers.provider import Provider
-from ai_gateway.providers.registry import PROVIDER_ROWS, Registry, simulated
+from ai_gateway.providers.registry import Registry
 from ai_gateway.providers.transport import Transport
 from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
@@ -33,6 +33,7 @@ from ai_gateway.services.key_holder import KeyHolder
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
 from ai_gateway.services.proxy import Callers, Proxy
+from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.relay import CallEnding, Drains
 from ai_gateway.services.reports import Reports
 from ai_gateway.services.settlement import Settlement
@@ -41,9 +42,11 @@ from ai_gateway.services.user_admin import UserAdmin
 from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, SettingsError, read_settings
 from ai_gateway.stores import embedded, sql
-from ai_gateway.stores.catalog import Catalog
+from ai_gateway.stores.catalog import Catalog, KnownLimits, Source
 from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Meter
+from ai_gateway.stores.operator_prices import operator_row
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.reporting import ReportingStore
@@ -93,11 +96,11 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     )
     app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
     _init_database(app, settings)
-    registry = _registry(settings)
+    providers = _registry(settings)
     parts = _Parts(clock, pepper, lambda other_clock: create_app(env, clock=other_clock))
     with app.app_context():
-        stores = _stores(settings, registry)
-        _compose(app, settings, stores=stores, registry=registry, parts=parts)
+        stores = _stores(settings, providers)
+        _compose(app, settings, stores=stores, providers=providers, parts=parts)
     app.register_blueprint(gateway.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(probes.blueprint)
@@ -119,12 +122,12 @@ class _Parts:
 
 
 def _compose(
-    app: Flask, settings: Settings, *, stores: _Stores, registry: Registry, parts: _Parts
+    app: Flask, settings: Settings, *, stores: _Stores, providers: Registry, parts: _Parts
 ) -> None:
     clock, pepper = parts.clock, parts.pepper
     metrics = Metrics(slot=settings.worker_slot or 0)
     observers = Observers((metrics, CallLog()))
-    models = ModelDirectory(registry, stores.catalog)
+    models = ModelDirectory(providers, stores.catalog, settings.aliases)
     counter = TokenCounter()
     ring = KeyRing(stores.copies, stores.meter, pepper, clock)
     admission = Admission(
@@ -137,7 +140,13 @@ def _compose(
         ),
     )
     settlement = Settlement(stores.meter, models, counter=counter, observers=observers, clock=clock)
-    open_calls = OpenCalls(stores.meter, admission, settlement)
+    recovery = Recovery(
+        stores.meter,
+        LostRecords(stores.redis, db.engine),
+        settlement.memory,
+        settings.timezone,
+    )
+    open_calls = OpenCalls(stores.meter, admission, settlement, recovery)
     drains = Drains(is_on=settings.on_disconnect == "drain")
     dispatch = Dispatch(Transport(), {"openai": OpenAIDialect(), "anthropic": AnthropicDialect()})
     key_admin = KeyAdmin(
@@ -207,14 +216,14 @@ def _bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
     return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
 
 
-def _stores(settings: Settings, registry: Registry) -> _Stores:
+def _stores(settings: Settings, providers: Registry) -> _Stores:
     client = connect(_redis_url(settings))
     return _Stores(
         redis=client,
         meter=Meter(client),
         keys=KeyTable(db.engine, _defaults(settings)),
         copies=KeyCopies(client),
-        catalog=Catalog(registry.names),
+        catalog=_catalog(settings, providers),
     )
 
 
@@ -251,15 +260,33 @@ def _secrets(settings: Settings) -> tuple[str, bytes]:
 
 
 def _registry(settings: Settings) -> Registry:
+    providers = [
+        registry.provider(
+            p.name,
+            p.preset,
+            p.dialect,
+            base_url=p.base_url,
+            api_key=p.api_key.value if p.api_key else None,
+        )
+        for p in settings.providers
+    ]
     if settings.simulator_active:
-        return simulated(settings.simulator_url or NO_SIMULATOR_URL)
-    providers = []
-    for row in PROVIDER_ROWS:
-        chosen = settings.providers[row.name]
-        if chosen.api_key is not None:
-            base_url = (chosen.base_url or row.base_url).rstrip("/")
-            providers.append(Provider(row.name, row.dialect, base_url, chosen.api_key.value))
+        return registry.simulated(settings.simulator_url or NO_SIMULATOR_URL, providers)
     return Registry(providers)
+
+
+def _catalog(settings: Settings, providers: Registry) -> Catalog:
+    vendors = providers.vendors.items()
+    return Catalog(
+        {name: Source(row.price_ids, row.name, row.model_names) for name, row in vendors},
+        [operator_row(p.provider, p.model, p.amounts, p.tier) for p in settings.prices],
+        {
+            (said.provider, said.model): KnownLimits(
+                said.max_output, said.context, said.media_hold_tokens
+            )
+            for said in settings.limits
+        },
+    )
 
 
 def _defaults(settings: Settings) -> dict[Budget, Limit]:

@@ -30,16 +30,19 @@ class Server:
 
 def main() -> int:
     arguments = _arguments()
+    others = cpu.OtherWork()
     try:
         rounds = _run(arguments)
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     medians = summary(rounds)
+    machine = report.machine(others.share())
     print(report.text_table(medians))
-    report.write_json(RESULTS, rounds, medians)
+    print(f"Other work took {machine['other_work']} of the machine.")
+    report.write_json(RESULTS, machine, rounds, medians)
     if arguments.write_docs:
-        report.write_docs(PAGE, report.markdown(medians, report.machine()))
+        report.write_docs(PAGE, report.markdown(medians, machine))
     return 0
 
 

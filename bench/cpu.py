@@ -98,6 +98,31 @@ def wait_until_quiet(read: Callable[[], float], *, limit_seconds: float = 15) ->
         last = now
 
 
+def busy_seconds(stat: str) -> float:
+    """CPU time that all cores were at work since boot, from the text of `/proc/stat`."""
+    user, nice, system = (int(field) for field in stat.split()[1:4])
+    return (user + nice + system) / TICKS_PER_SECOND
+
+
+class OtherWork:
+    """How much of the machine was taken by others, between its making and `share`."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._others = self._others_seconds()
+
+    def share(self) -> float:
+        """Part of all cores' time, 0 to 1; right only when all our children have ended."""
+        cores = os.cpu_count() or 1
+        elapsed = time.monotonic() - self._started
+        return max(0.0, (self._others_seconds() - self._others) / (elapsed * cores))
+
+    @staticmethod
+    def _others_seconds() -> float:
+        ours = sum(os.times()[:4])  # with that of the children that have been waited for
+        return busy_seconds((PROC / "stat").read_text(encoding="utf-8")) - ours
+
+
 def _processes() -> Iterable[Process]:
     for folder in PROC.iterdir():
         if not folder.name.isdigit():

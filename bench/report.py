@@ -58,7 +58,8 @@ def text_table(figures: Sequence[Figures]) -> str:
 def markdown(figures: Sequence[Figures], machine: dict[str, str]) -> str:
     where = (
         f"Measured on {machine['date']}: {machine['cores']} cores of {machine['cpu']}, "
-        f"Python {machine['python']}, Linux {machine['linux']}. Medians."
+        f"Python {machine['python']}, Linux {machine['linux']}; other work took "
+        f"{machine['other_work']} of the machine. Medians."
     )
     lines = [
         where,
@@ -70,21 +71,24 @@ def markdown(figures: Sequence[Figures], machine: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> dict[str, str]:
-    """Say on what was measured, without naming the host."""
+def machine(other_work: float) -> dict[str, str]:
+    """Say on what was measured, without naming the host; `other_work` is a share, 0 to 1."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cores": str(os.cpu_count()),
         "cpu": _cpu_model(),
         "python": platform.python_version(),
+        "other_work": f"{other_work:.0%}",
         "linux": ".".join(platform.release().split(".")[:2]),
     }
 
 
-def write_json(path: Path, rounds: Sequence[Figures], medians: Sequence[Figures]) -> None:
+def write_json(
+    path: Path, machine: dict[str, str], rounds: Sequence[Figures], medians: Sequence[Figures]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "machine": machine(),
+        "machine": machine,
         "medians": [asdict(one) for one in medians],
         "rounds": [asdict(one) for one in rounds],
     }

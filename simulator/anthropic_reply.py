@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 
 from simulator.answer import Answer
+from simulator.anthropic_thinking import thinking_block, thinking_deltas
 from simulator.reply import Reply
 from simulator.request import JsonObject
 from simulator.wire import Part, PartKind, named_event
@@ -17,7 +18,11 @@ _PROVISIONAL_OUTPUT: Final = 1
 def message(reply: Reply) -> JsonObject:
     """Write a message."""
     answer = reply.answers[0]
-    body = _envelope(reply, [_block(reply, answer)])
+    thinking = thinking_block(reply)
+    blocks = [thinking] if thinking else []
+    if _has_words(reply):
+        blocks.append(_block(reply, answer))
+    body = _envelope(reply, blocks)
     body["stop_reason"] = _stop_reason(answer)
     if reply.shows_usage:
         body["usage"] = _usage(reply, reply.usage.output_tokens)
@@ -26,19 +31,41 @@ def message(reply: Reply) -> JsonObject:
 
 def events(reply: Reply) -> Iterator[Part]:
     """Write a stream."""
-    answer = reply.answers[0]
     yield _opening("message_start", {"message": _start_message(reply)})
+    thinking = thinking_block(reply)
+    if thinking:
+        yield from _thinking_events(thinking)
+    if _has_words(reply):
+        yield from _answer_events(reply, index=1 if thinking else 0)
+    yield _closing("message_delta", _message_delta(reply, reply.answers[0]))
+    yield _closing("message_stop", {})
+
+
+def _has_words(reply: Reply) -> bool:
+    """Tell whether there is an answer: thinking that is shown may have used up the cap."""
+    answer = reply.answers[0]
+    return bool(answer.pieces) or not answer.is_capped or not reply.request.thinking
+
+
+def _thinking_events(block: JsonObject) -> Iterator[Part]:
+    empty: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
+    yield _opening("content_block_start", {"index": 0, "content_block": empty})
+    for delta in thinking_deltas(block):
+        yield _opening("content_block_delta", {"index": 0, "delta": delta})
+    yield _opening("content_block_stop", {"index": 0})
+
+
+def _answer_events(reply: Reply, index: int) -> Iterator[Part]:
+    answer = reply.answers[0]
     block = _opening_block(reply, answer)
-    yield _opening("content_block_start", {"index": 0, "content_block": block})
+    yield _opening("content_block_start", {"index": index, "content_block": block})
     yield _opening("ping", {})
     if answer.tool:
-        yield _opening("content_block_delta", _delta(answer, ""))
+        yield _opening("content_block_delta", {"index": index, "delta": _delta(answer, "")})
     for piece in answer.pieces:
-        delta = _delta(answer, piece)
-        yield Part(PartKind.CONTENT, _event("content_block_delta", delta))
-    yield _closing("content_block_stop", {"index": 0})
-    yield _closing("message_delta", _message_delta(reply, answer))
-    yield _closing("message_stop", {})
+        fields: JsonObject = {"index": index, "delta": _delta(answer, piece)}
+        yield Part(PartKind.CONTENT, _event("content_block_delta", fields))
+    yield _closing("content_block_stop", {"index": index})
 
 
 def _event(name: str, fields: JsonObject) -> bytes:
@@ -112,8 +139,8 @@ def _opening_block(reply: Reply, answer: Answer) -> JsonObject:
 
 def _delta(answer: Answer, piece: str) -> JsonObject:
     if answer.tool is None:
-        return {"index": 0, "delta": {"type": "text_delta", "text": piece}}
-    return {"index": 0, "delta": {"type": "input_json_delta", "partial_json": piece}}
+        return {"type": "text_delta", "text": piece}
+    return {"type": "input_json_delta", "partial_json": piece}
 
 
 def _usage(reply: Reply, output_tokens: int) -> JsonObject:

@@ -1,20 +1,22 @@
 """Reading a request for a message as strictly as Anthropic does, with its complaints."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, Literal
 
 import orjson
 
 from simulator.anthropic_errors import invalid
+from simulator.anthropic_thinking import read_thinking
 from simulator.request import (
     CacheBlock,
     JsonObject,
     Request,
     Tool,
     ToolOffer,
-    last_user_text,
     seed_of,
+    usual_reasoning,
 )
 from simulator.usage import content_tokens, json_tokens, messages_tokens
 
@@ -29,25 +31,44 @@ def read_request(body: JsonObject) -> Request:
         ApiError: a field is missing or wrong.
 
     """
+    counted = read_count(body)
+    cap = _max_tokens(body)
+    thinking = read_thinking(body, cap)
+    return replace(
+        counted,
+        output_cap=cap,
+        is_stream=_is_stream(body),
+        choices=1,
+        cache_blocks=_cache_blocks(body, _messages(body)),
+        thinking=thinking,
+        default_reasoning_tokens=usual_reasoning(counted.seed) if thinking else 0,
+    )
+
+
+def read_count(body: JsonObject) -> Request:
+    """Read what a request has as its input, without an answer to it.
+
+    Raises:
+        ApiError: a field is missing or wrong.
+
+    """
     model = _required(body, "model")
     if not isinstance(model, str):
         raise invalid("model: Input should be a valid string")
     if not model:
         raise invalid("model: String should have at least 1 character")
     messages = _messages(body)
-    tools = list(_tools(body))
     system = body.get("system")
     return Request(
         model=model,
-        prompt=last_user_text(messages),
         seed=seed_of(model, system, messages),
         input_tokens=(
             content_tokens(system) + messages_tokens(messages) + json_tokens(body.get("tools"))
         ),
-        output_cap=_max_tokens(body),
-        is_stream=_is_stream(body),
-        tools=_tool_offer(body, tools, messages),
-        cache_blocks=_cache_blocks(body, messages),
+        output_cap=None,
+        is_stream=False,
+        tools=_tool_offer(body, list(_tools(body)), messages),
+        choices=0,
     )
 
 

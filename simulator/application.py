@@ -1,11 +1,11 @@
 """The simulator as a WSGI application: from a request to what is sent.
 
-One call: log it, check the headers, read the JSON, look for a recorded answer, let the dialect read
-the request, find the scenario, answer. Whatever is wrong on the way is an ``ApiError``, which the
-dialect turns into its vendor's body.
+One call: log it, find out whom it is for (``places.py``), check the headers, read the JSON, look
+for a recorded answer, find the scenario, let the endpoint read the request, answer. Whatever is
+wrong on the way is an ``ApiError``, which the dialect turns into its vendor's body.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from secrets import token_hex
@@ -14,17 +14,17 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
 
-from simulator.anthropic_dialect import AnthropicDialect
 from simulator.calls import Call, CallLog
 from simulator.control import Control
 from simulator.delivery import Client, Delivery
-from simulator.dialect import Dialect
-from simulator.openai_dialect import OpenAIDialect
-from simulator.request import JsonObject, last_user_text
+from simulator.dialect import Dialect, Endpoint
+from simulator.places import Directory, Place
+from simulator.request import JsonObject, prompt_of
 from simulator.rules import RecordedAnswer
 from simulator.scenario import HEALTHY, Scenario, ScenarioError, parse_scenario
 from simulator.wire import (
     ApiError,
+    EventStream,
     Headers,
     Part,
     PartKind,
@@ -37,7 +37,6 @@ from simulator.wire import (
 # Where the server leaves the connection's ``Client`` for the application.
 CLIENT_KEY: Final = "simulator.client"
 
-_MODELS_PATH: Final = "/v1/models"
 _NOWHERE: Final = "http://127.0.0.1:1/"
 _GARBAGE_BODY: Final = b'<html>{"id": "this is no JSON'
 _GARBAGE_EVENT: Final = b'data: {"id": "this event breaks off \xff\xfe\n\ndata: ]['
@@ -46,11 +45,14 @@ _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """One call in its dialect, while it is being answered."""
+    """One call at its place, while it is being answered."""
 
-    dialect: Dialect
+    place: Place
     call: Call
-    headers: Mapping[str, str]
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.place.dialect
 
     def answer_headers(self) -> Headers:
         return self.dialect.headers(self.call.request_id)
@@ -62,8 +64,7 @@ class Simulator:
     def __init__(self, sleep: Callable[[float], None]) -> None:
         self._calls = CallLog()
         self._control = Control(self._calls, sleep)
-        self._openai = OpenAIDialect()
-        self._anthropic = AnthropicDialect()
+        self._directory = Directory()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -75,11 +76,13 @@ class Simulator:
             request_id=f"req_{token_hex(12)}",
             method=environ["REQUEST_METHOD"],
             path=path,
+            query=environ["QUERY_STRING"],
             headers=headers,
             body=environ["wsgi.input"].read(),
         )
         self._calls.add(call)
-        response = self._respond(_Exchange(self._dialect_for(path, headers), call, headers))
+        place = self._directory.find(path, call.query, headers)
+        response = self._respond(_Exchange(place, call))
         call.status = response.status
         start_response(_status_line(response.status), response.headers)
         client: Client = environ[CLIENT_KEY]
@@ -102,34 +105,34 @@ class Simulator:
         start_response(_status_line(answer.status), headers)
         return [body]
 
-    def _dialect_for(self, path: str, headers: Mapping[str, str]) -> Dialect:
-        is_anthropic = (
-            path.startswith(self._anthropic.answer_path) or "anthropic-version" in headers
-        )
-        return self._anthropic if is_anthropic else self._openai
-
     def _respond(self, exchange: _Exchange) -> Response:
+        call, dialect = exchange.call, exchange.dialect
         scenario = HEALTHY
         try:
-            exchange.dialect.check_headers(exchange.headers)
-            if exchange.call.method == "GET":
-                return _list_models(exchange)
+            dialect.check_headers(call.headers)
+            found = dialect.look_up(call.method, exchange.place.path)
+            if found is not None:
+                return _found(exchange, found)
+            if call.method != "POST":
+                raise _wrong_route(exchange)
             body = _read_json(exchange)
-            recorded = self._recorded_answer(exchange.call, body)
+            recorded = self._recorded_answer(call, body)
             if recorded is not None:
                 return recorded
-            _check_route(exchange)
+            endpoint = dialect.endpoints.get(exchange.place.path)
+            if endpoint is None:
+                raise _wrong_route(exchange)
             scenario = self._scenario(exchange, body)
-            return _answer(exchange, body, scenario)
+            return _answer(exchange, endpoint, body, scenario)
         except ApiError as error:
             return _error_response(exchange, error, scenario)
 
     def _recorded_answer(self, call: Call, body: JsonObject) -> Response | None:
-        answer = self._control.recorded.take_first(call.model, last_user_text(body.get("messages")))
+        answer = self._control.recorded.take_first(call.model, prompt_of(body))
         return None if answer is None else _recorded_response(answer)
 
     def _scenario(self, exchange: _Exchange, body: JsonObject) -> Scenario:
-        prompt = last_user_text(body.get("messages"))
+        prompt = prompt_of(body)
         faults = self._control.faults.take_all(exchange.call.model, prompt)
         try:
             return parse_scenario(" ".join([*faults, prompt]))
@@ -157,65 +160,60 @@ def _status_line(status: int) -> str:
         return f"{status} Unknown"
 
 
-def _list_models(exchange: _Exchange) -> Response:
-    call, dialect = exchange.call, exchange.dialect
-    if call.path == dialect.answer_path:
-        raise dialect.wrong_method(call.method, call.path)
-    if call.path != _MODELS_PATH:
-        raise dialect.no_such_path(call.method, call.path)
-    headers, parts = json_body(json_bytes(dialect.models()), HEALTHY)
+def _found(exchange: _Exchange, value: JsonObject) -> Response:
+    headers, parts = json_body(json_bytes(value), HEALTHY)
     return Response(status=HTTPStatus.OK, headers=exchange.answer_headers() + headers, parts=parts)
 
 
 def _read_json(exchange: _Exchange) -> JsonObject:
-    """Parse the body, and log what it asks for."""
+    """Parse the body, and log what it asks for; a model in the path is as good as one in there."""
     try:
         body = orjson.loads(exchange.call.body)
     except orjson.JSONDecodeError as error:
         raise exchange.dialect.bad_json() from error
     if not isinstance(body, dict):
         raise exchange.dialect.bad_json()
+    if exchange.place.model is not None:
+        body["model"] = exchange.place.model
     model = body.get("model")
     exchange.call.model = model if isinstance(model, str) else None
     exchange.call.is_stream = body.get("stream") is True
     return body
 
 
-def _check_route(exchange: _Exchange) -> None:
-    call, dialect = exchange.call, exchange.dialect
-    if call.path == _MODELS_PATH or (call.path == dialect.answer_path and call.method != "POST"):
-        raise dialect.wrong_method(call.method, call.path)
-    if call.path != dialect.answer_path:
-        raise dialect.no_such_path(call.method, call.path)
+def _wrong_route(exchange: _Exchange) -> ApiError:
+    method, path = exchange.call.method, exchange.place.path
+    if path in exchange.dialect.endpoints:
+        return exchange.dialect.wrong_method(method, path)
+    return exchange.dialect.no_such_path(method, path)
 
 
-def _answer(exchange: _Exchange, body: JsonObject, scenario: Scenario) -> Response:
-    request = exchange.dialect.read(body)
+def _answer(
+    exchange: _Exchange, endpoint: Endpoint, body: JsonObject, scenario: Scenario
+) -> Response:
+    request = endpoint.read(body)
     if scenario.status is not None:
         raise exchange.dialect.failure(scenario.status, request.model)
     if scenario.is_redirect:
         return _redirect(exchange, scenario)
-    reply = exchange.dialect.reply(request, scenario)
-    if request.is_stream:
-        parts: Iterable[Part] = exchange.dialect.stream(reply)
-        if scenario.is_garbage:
-            parts = _broken(parts)
+    reply = endpoint.reply(request, scenario)
+    written = endpoint.write(reply, exchange.call.request_id)
+    if isinstance(written, EventStream):
         return Response(
             status=HTTPStatus.OK,
             headers=exchange.answer_headers() + event_stream_headers(),
-            parts=parts,
+            parts=_broken(written.parts) if scenario.is_garbage else written.parts,
             scenario=scenario,
-            error_event=exchange.dialect.error_event(exchange.call.request_id),
+            error_event=written.error_event,
             billed=reply.usage_after,
         )
-    data = _GARBAGE_BODY if scenario.is_garbage else json_bytes(exchange.dialect.whole(reply))
-    headers, parts = json_body(data, scenario)
+    headers, parts = json_body(_GARBAGE_BODY if scenario.is_garbage else written, scenario)
     return Response(
         status=HTTPStatus.OK,
         headers=exchange.answer_headers() + headers,
         parts=parts,
         scenario=scenario,
-        billed=lambda _sent_chunks: reply.usage,
+        billed=(lambda _sent_chunks: reply.usage) if endpoint.is_billed else None,
     )
 
 

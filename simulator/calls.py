@@ -27,6 +27,7 @@ class CallFacts(TypedDict):
     request_id: str
     method: str
     path: str
+    query: str
     model: str | None
     stream: bool
     status: int
@@ -45,6 +46,7 @@ class Call:
     request_id: str
     method: str
     path: str
+    query: str = ""
     headers: Mapping[str, str]
     body: bytes
     model: str | None = None
@@ -61,6 +63,7 @@ class Call:
             "request_id": self.request_id,
             "method": self.method,
             "path": self.path,
+            "query": self.query,
             "model": self.model,
             "stream": self.is_stream,
             "status": self.status,

@@ -13,8 +13,9 @@
 ======================================  ======================================================
 
 ``match`` is ``{"model": NAME}``, ``{"marker": TEXT}``, both, or ``{}`` for any call; ``times``
-null means until cleared. A marker is any text in the last user message. Recorded answers come
-before everything but the check of the credential, on any path; header values may be lists.
+null means until cleared. A marker is any text in the last user message, or in the input or prompt
+of an address without messages. Recorded answers come before everything but the check of the
+credential, on any path that something is posted to; header values may be lists.
 """
 
 import binascii

@@ -65,18 +65,25 @@ class Delivery:
                     self._client.pause(_LONGEST_STALL_SECONDS)
                     self._client.reset()
                 if self._response.error_event and self._is_due(scenario.error_after, part):
-                    yield self._response.error_event
+                    yield self._response.error_event()
                     return
             self._keep_pace(scenario, part, count)
             yield part.data
             if part.kind is PartKind.CONTENT:
                 self._call.sent_chunks += 1
+                if self._falls_silent(scenario):
+                    yield b""
+                    self._client.pause(scenario.silence_seconds)
 
     def _is_due(self, after: int | None, part: Part) -> bool:
         """Tell whether a fault happens before a part, at the latest when the content is over."""
         if after is None:
             return False
         return self._call.sent_chunks >= after or part.kind is PartKind.CLOSING
+
+    def _falls_silent(self, scenario: Scenario) -> bool:
+        is_first = self._call.sent_chunks == 1
+        return bool(scenario.silence_seconds) and is_first and self._response.is_stream
 
     def _keep_pace(self, scenario: Scenario, part: Part, count: int) -> None:
         if scenario.pace_seconds:

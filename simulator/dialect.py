@@ -1,26 +1,23 @@
-"""What the application asks of a vendor's dialect."""
+"""What the application asks of a vendor's dialect, and of each address that it answers at."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from simulator.reply import Reply
 from simulator.request import JsonObject, Request
 from simulator.scenario import Scenario
-from simulator.wire import ApiError, Headers, Part
+from simulator.wire import ApiError, EventStream, Headers
 
 # The one credential that no vendor here accepts.
 WRONG_KEY: Final = "wrong-key"
 
 
-class Dialect(Protocol):
-    """A vendor's wire format, both ways. Header names are lower case."""
+class Endpoint(Protocol):
+    """An address that takes a JSON body and answers."""
 
     @property
-    def answer_path(self) -> str:
-        """Tell where answers are asked for."""
-
-    def check_headers(self, headers: Mapping[str, str], /) -> None:
-        """Refuse a request for its credential or its version, by raising ``ApiError``."""
+    def is_billed(self) -> bool:
+        """Tell whether an answer costs anything."""
 
     def read(self, body: JsonObject, /) -> Request:
         """Read a request; raise ``ApiError`` where the vendor would refuse it."""
@@ -28,23 +25,31 @@ class Dialect(Protocol):
     def reply(self, request: Request, scenario: Scenario, /) -> Reply:
         """Answer a request as the scenario wishes."""
 
-    def whole(self, reply: Reply, /) -> JsonObject:
-        """Write a reply that is not streamed."""
+    def write(self, reply: Reply, request_id: str, /) -> bytes | EventStream:
+        """Write a reply, whole or as a stream as the request asked."""
 
-    def stream(self, reply: Reply, /) -> Iterator[Part]:
-        """Write a reply as a stream of events."""
 
-    def models(self) -> JsonObject:
-        """List the models."""
+class Dialect(Protocol):
+    """A vendor's wire format, both ways. Header names are lower case."""
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Tell where something can be posted."""
+
+    def check_headers(self, headers: Mapping[str, str], /) -> None:
+        """Refuse a request for its credential or its version, by raising ``ApiError``."""
+
+    def look_up(self, method: str, path: str, /) -> JsonObject | None:
+        """Answer a request that needs no body; None where the path is for none of those.
+
+        It raises ``ApiError`` where the vendor would refuse.
+        """
 
     def headers(self, request_id: str, /) -> Headers:
         """Give the headers of every answer; a gateway passes on few of them."""
 
-    def error_body(self, error: ApiError, request_id: str, /) -> JsonObject:
+    def error_body(self, error: ApiError, request_id: str, /) -> object:
         """Write an error."""
-
-    def error_event(self, request_id: str, /) -> bytes:
-        """Write the error that ends a stream in its middle."""
 
     def bad_json(self) -> ApiError:
         """Refuse a body that is not a JSON object."""

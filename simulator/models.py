@@ -35,6 +35,10 @@ _SERVED_NAMES: Final = {
 }
 
 _OPENAI: Final = (
+    ("gpt-3.5-turbo-instruct", 1692901427),
+    ("text-embedding-ada-002", 1671217299),
+    ("text-embedding-3-small", 1705948997),
+    ("text-embedding-3-large", 1705953180),
     ("gpt-4o", 1715367049),
     ("gpt-4o-mini", 1721172741),
     ("gpt-4.1", 1744316542),
@@ -58,8 +62,16 @@ _CLAUDES: Final = (
 
 
 def served_name(model: str) -> str:
-    """Name the model that serves a request for ``model``."""
+    """Name the model that serves a request for ``model`` at OpenAI or Anthropic."""
     return _SERVED_NAMES.get(model, model)
+
+
+def deployed_name(deployment: str) -> str:
+    """Name the model that an Azure deployment serves, never with a date: the one whose name the
+    deployment's begins with, or one of the deployment's own name.
+    """
+    names = {*_SERVED_NAMES, *(name for name, _ in _OPENAI)}
+    return max(filter(deployment.startswith, names), key=len, default=deployment)
 
 
 def openai_list() -> JsonObject:

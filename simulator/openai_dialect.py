@@ -1,51 +1,50 @@
-"""The OpenAI dialect as a whole: chat completions and the list of models."""
+"""OpenAI's dialect as a whole, as one vendor of those that speak it has it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from simulator import models, openai_errors, openai_reply
+from simulator import models, openai_errors
 from simulator.dialect import WRONG_KEY
-from simulator.openai_request import read_request
-from simulator.reply import Reply, make_reply
-from simulator.request import JsonObject, Request
-from simulator.scenario import Scenario
-from simulator.usage import CacheUse
-from simulator.wire import ApiError, Headers, Part, data_event
+from simulator.openai_endpoints import openai_endpoints
+from simulator.request import JsonObject
+from simulator.response_store import ResponseStore
+from simulator.template import filled_value
+from simulator.vendor import Vendor
+from simulator.wire import ApiError, Headers
+
+MODELS_PATH: Final = "/v1/models"
+_STORED_PATH: Final = "/v1/responses/"
+_CANCEL: Final = "/cancel"
 
 
 class OpenAIDialect:
     """See ``Dialect``."""
 
-    answer_path: Final = "/v1/chat/completions"
+    def __init__(self, vendor: Vendor, store: ResponseStore) -> None:
+        self._vendor = vendor
+        self._store = store
+        self.endpoints = openai_endpoints(vendor, store)
 
     def check_headers(self, headers: Mapping[str, str], /) -> None:
-        """Take any bearer token but the wrong one."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
+        """Take any bearer token but the wrong one, or none where none is needed."""
+        words = self._vendor.bad_key
+        if words is None:
+            return
+        key = bearer_token(headers)
+        if not key:
             raise openai_errors.missing_key()
         if key == WRONG_KEY:
-            raise openai_errors.wrong_key(key)
+            raise openai_errors.wrong_key(words, key)
 
-    def read(self, body: JsonObject, /) -> Request:
-        """Read a request."""
-        return read_request(body)
-
-    def reply(self, request: Request, scenario: Scenario, /) -> Reply:
-        """Answer without a prompt cache: only ``[[cached=N]]`` makes cached tokens."""
-        return make_reply(request, scenario, CacheUse())
-
-    def whole(self, reply: Reply, /) -> JsonObject:
-        """Write a chat completion."""
-        return openai_reply.completion(reply)
-
-    def stream(self, reply: Reply, /) -> Iterator[Part]:
-        """Write chat completion chunks."""
-        return openai_reply.chunks(reply)
-
-    def models(self) -> JsonObject:
-        """List the models."""
-        return models.openai_list()
+    def look_up(self, method: str, path: str, /) -> JsonObject | None:
+        """List the models, or deal with a stored response."""
+        if path == MODELS_PATH:
+            if method != "GET":
+                raise self.wrong_method(method, path)
+            return models.openai_list()
+        if path.startswith(_STORED_PATH):
+            return self._stored(method, path)
+        return None
 
     def headers(self, request_id: str, /) -> Headers:
         """Give the headers of every answer, a cookie among them."""
@@ -63,13 +62,9 @@ class OpenAIDialect:
             ("Set-Cookie", f"__cf_bm={request_id}; path=/; HttpOnly; Secure; SameSite=None"),
         ]
 
-    def error_body(self, error: ApiError, _request_id: str, /) -> JsonObject:
+    def error_body(self, error: ApiError, _request_id: str, /) -> object:
         """Write an error; the request's id is in the headers only."""
-        return openai_errors.body_of(error)
-
-    def error_event(self, _request_id: str, /) -> bytes:
-        """Write the error that ends a stream in its middle."""
-        return data_event(openai_errors.stream_error_body())
+        return filled_value(self._vendor.error, openai_errors.blanks(error))
 
     def bad_json(self) -> ApiError:
         """Refuse a body that is not a JSON object."""
@@ -90,3 +85,22 @@ class OpenAIDialect:
     def wrong_method(self, method: str, path: str, /) -> ApiError:
         """Refuse a method that a path does not know."""
         return openai_errors.wrong_method(method, path)
+
+    def _stored(self, method: str, path: str) -> JsonObject:
+        name = path.removeprefix(_STORED_PATH)
+        bare_name = name.removesuffix(_CANCEL)
+        if method == "POST" and bare_name != name:
+            return self._store.cancel(bare_name)
+        if "/" in name:
+            raise self.no_such_path(method, path)
+        if method == "GET":
+            return self._store.get(name)
+        if method == "DELETE":
+            return self._store.delete(name)
+        raise self.wrong_method(method, path)
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """Find the bearer token of a request, empty if it has none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Final
 
-from simulator.request import JsonObject
 from simulator.wire import ApiError
 
 INVALID_REQUEST: Final = "invalid_request_error"
@@ -21,7 +20,7 @@ _BAD_JSON: Final = (
     "help center at help.openai.com.)"
 )
 
-_WRONG_KEY: Final = (
+WRONG_KEY_WORDS: Final = (
     "Incorrect API key provided: {key}. You can find your API key at "
     "https://platform.openai.com/account/api-keys."
 )
@@ -33,35 +32,34 @@ _RATE_LIMIT: Final = (
     "https://platform.openai.com/account/rate-limits to learn more."
 )
 _BROKEN: Final = "The server had an error while processing your request. Sorry about that!"
-_OVERLOADED: Final = "The engine is currently overloaded, please try again later"
+OVERLOADED_WORDS: Final = "The engine is currently overloaded, please try again later"
 
 # Status: type, message and code.
 _FAILURES: Final[dict[int, tuple[str, str, str | None]]] = {
     400: (INVALID_REQUEST, "Invalid request, as the prompt asked for.", "invalid_value"),
-    401: (INVALID_REQUEST, _WRONG_KEY.format(key="sk-simu****0000"), "invalid_api_key"),
+    401: (INVALID_REQUEST, WRONG_KEY_WORDS.format(key="sk-simu****0000"), "invalid_api_key"),
     403: (INVALID_REQUEST, _NO_ACCESS, "model_not_found"),
     404: (INVALID_REQUEST, _NO_MODEL, "model_not_found"),
     429: ("tokens", _RATE_LIMIT, "rate_limit_exceeded"),
-    503: ("server_error", _OVERLOADED, None),
-    529: ("server_error", _OVERLOADED, None),
+    503: ("server_error", OVERLOADED_WORDS, None),
+    529: ("server_error", OVERLOADED_WORDS, None),
 }
 
 
-def body_of(error: ApiError) -> JsonObject:
-    """Write an error in OpenAI's envelope."""
+def blanks(error: ApiError) -> dict[str, object]:
+    """Name what the error templates of vendors may use."""
     return {
-        "error": {
-            "message": error.message,
-            "type": error.kind,
-            "param": error.param,
-            "code": error.code,
-        }
+        "status": error.status,
+        "message": error.message,
+        "kind": error.kind,
+        "param": error.param,
+        "code": error.code,
     }
 
 
-def stream_error_body() -> JsonObject:
-    """Write the error that ends a stream in its middle."""
-    return body_of(failure(500, ""))
+def broken() -> ApiError:
+    """Fail as a stream does in its middle."""
+    return failure(HTTPStatus.INTERNAL_SERVER_ERROR, "")
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
@@ -81,23 +79,24 @@ def missing_key() -> ApiError:
     return ApiError(status=HTTPStatus.UNAUTHORIZED, kind=INVALID_REQUEST, message=_NO_KEY)
 
 
-def wrong_key(key: str) -> ApiError:
-    """Refuse a credential, and show it: this is why a gateway must not pass the body on."""
+def not_found(message: str) -> ApiError:
+    """Refuse a request for what it is about, which is not there."""
+    return ApiError(status=HTTPStatus.NOT_FOUND, kind=INVALID_REQUEST, message=message)
+
+
+def wrong_key(words: str, key: str) -> ApiError:
+    """Refuse a credential, and may show it: this is why a gateway must not pass the body on."""
     return ApiError(
         status=HTTPStatus.UNAUTHORIZED,
         kind=INVALID_REQUEST,
-        message=_WRONG_KEY.format(key=key),
+        message=words.format(key=key),
         code="invalid_api_key",
     )
 
 
 def unknown_path(method: str, path: str) -> ApiError:
     """Refuse a path that is not there."""
-    return ApiError(
-        status=HTTPStatus.NOT_FOUND,
-        kind=INVALID_REQUEST,
-        message=f"Invalid URL ({method} {path})",
-    )
+    return not_found(f"Invalid URL ({method} {path})")
 
 
 def wrong_method(method: str, path: str) -> ApiError:

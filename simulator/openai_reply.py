@@ -1,164 +1,102 @@
-"""Writing a reply as a chat completion, whole or as a stream of chunks."""
+"""Writing a reply as a chat completion, whole or as the choices of a stream."""
 
-from collections.abc import Iterator
-from itertools import zip_longest
 from typing import Final
 
 from simulator.answer import Answer
+from simulator.openai_stream import SAFE, envelope, usage_object
 from simulator.reply import Reply
-from simulator.request import JsonObject, Tool
-from simulator.usage import Usage
-from simulator.wire import Part, PartKind, data_event
+from simulator.request import JsonObject
+from simulator.vendor import Vendor
 
-_FINGERPRINT: Final = "fp_simulator00"
-_OBFUSCATION: Final = "rYk3vQ8sLw1TzB6m"
-# From this family on the cache reports its writes.
-_WRITE_REPORTING: Final = ("gpt-5.6", "gpt-6")
-DONE: Final = b"data: [DONE]\n\n"
+_ID_PREFIX: Final = "chatcmpl-"
+_REASONING: Final = "The user wants words, so words it is."
 
 
-def completion(reply: Reply) -> JsonObject:
+def completion(reply: Reply, vendor: Vendor) -> JsonObject:
     """Write a chat completion."""
-    body: JsonObject = {
-        "id": _id(reply),
-        "object": "chat.completion",
-        "created": reply.created,
-        "model": reply.served_model,
-        "choices": [_choice(reply, index) for index in range(len(reply.answers))],
-    }
+    body = envelope(reply, vendor, prefix=_ID_PREFIX, kind="chat.completion")
+    writer = ChatWriter(reply, vendor)
+    body["choices"] = [writer.whole(index) for index in range(len(reply.answers))]
     if reply.shows_usage:
-        body["usage"] = _usage(reply)
-    body["service_tier"] = reply.request.service_tier
-    body["system_fingerprint"] = _FINGERPRINT
+        body["usage"] = usage_object(reply, vendor)
+    if vendor.filters_content:
+        body["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": SAFE}]
     return body
 
 
-def chunks(reply: Reply) -> Iterator[Part]:
-    """Write a stream; with several choices their chunks take turns."""
-    answers = list(enumerate(reply.answers))
-    for index, answer in answers:
-        delta = _opening_delta(reply, answer, index)
-        yield Part(PartKind.OPENING, _chunk(reply, index, delta, None))
-    for row in zip_longest(*(answer.pieces for answer in reply.answers)):
-        for index, piece in enumerate(row):
-            if piece is not None:
-                delta = _piece_delta(reply.answers[index], piece)
-                yield Part(PartKind.CONTENT, _chunk(reply, index, delta, None))
-    for index, answer in answers:
-        finish = _chunk(reply, index, {}, _finish_reason(answer))
-        yield Part(PartKind.CLOSING, finish)
-    if reply.request.wants_usage_chunk and reply.shows_usage:
-        yield Part(PartKind.CLOSING, data_event(_envelope(reply, [], _usage(reply), "")))
-    yield Part(PartKind.CLOSING, DONE)
+class ChatWriter:
+    """The choices of a chat completion; see ``ChoiceWriter``."""
+
+    def __init__(self, reply: Reply, vendor: Vendor) -> None:
+        self._reply = reply
+        self._vendor = vendor
+        self.envelope = envelope(reply, vendor, prefix=_ID_PREFIX, kind="chat.completion.chunk")
+
+    def whole(self, index: int) -> JsonObject:
+        """Write a choice that is not streamed."""
+        answer = self._reply.answers[index]
+        message: JsonObject = {
+            "role": "assistant",
+            "content": None if answer.tool else answer.text,
+            **self._reasoning(),
+        }
+        if answer.tool:
+            message["tool_calls"] = [self._call(index, answer.text)]
+        message["refusal"] = None
+        message["annotations"] = []
+        choice: JsonObject = {
+            "index": index,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": finish_reason(answer),
+        }
+        if self._vendor.filters_content:
+            choice["content_filter_results"] = SAFE
+        return choice
+
+    def opening(self, index: int) -> list[JsonObject]:
+        """Write the role, a call of a tool without its arguments, and the reasoning shown."""
+        delta: JsonObject = {"role": "assistant", "content": "", "refusal": None}
+        if self._reply.answers[index].tool:
+            call = {"index": 0, **self._call(index, "")}
+            delta = {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
+        deltas = [delta, self._reasoning()]
+        return [_choice(index, delta) for delta in deltas if delta]
+
+    def piece(self, index: int, piece: str) -> JsonObject:
+        """Write some text, or some of a tool's arguments."""
+        if self._reply.answers[index].tool is None:
+            return _choice(index, {"content": piece})
+        return _choice(index, {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+
+    def finish(self, index: int) -> JsonObject:
+        """Write the finish reason."""
+        return _choice(index, {}, finish_reason(self._reply.answers[index]))
+
+    def nothing(self) -> JsonObject:
+        """Write an empty delta."""
+        return _choice(0, {"role": "assistant", "content": ""})
+
+    def _reasoning(self) -> JsonObject:
+        """Show some reasoning, however long it was."""
+        name = self._vendor.reasoning_field
+        return {name: _REASONING} if name and self._reply.usage.reasoning_tokens else {}
+
+    def _call(self, index: int, arguments: str) -> JsonObject:
+        tool = self._reply.answers[index].tool
+        return {
+            "id": f"call_{self._reply.unique}{index}",
+            "type": "function",
+            "function": {"name": tool.name if tool else "", "arguments": arguments},
+        }
 
 
-def _id(reply: Reply) -> str:
-    return f"chatcmpl-{reply.unique}"
-
-
-def _call_id(reply: Reply, index: int) -> str:
-    return f"call_{reply.unique}{index}"
-
-
-def _finish_reason(answer: Answer) -> str:
+def finish_reason(answer: Answer) -> str:
+    """Tell why an answer ended."""
     if answer.is_capped:
         return "length"
     return "tool_calls" if answer.tool else "stop"
 
 
-def _choice(reply: Reply, index: int) -> JsonObject:
-    answer = reply.answers[index]
-    message: JsonObject = {"role": "assistant", "content": None if answer.tool else answer.text}
-    if answer.tool:
-        message["tool_calls"] = [
-            {
-                "id": _call_id(reply, index),
-                "type": "function",
-                "function": {"name": answer.tool.name, "arguments": answer.text},
-            }
-        ]
-    message["refusal"] = None
-    message["annotations"] = []
-    return {
-        "index": index,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": _finish_reason(answer),
-    }
-
-
-def _opening_delta(reply: Reply, answer: Answer, index: int) -> JsonObject:
-    if answer.tool is None:
-        return {"role": "assistant", "content": "", "refusal": None}
-    call = _opening_call(answer.tool, _call_id(reply, index))
-    return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
-
-
-def _opening_call(tool: Tool, call_id: str) -> JsonObject:
-    function = {"name": tool.name, "arguments": ""}
-    return {"index": 0, "id": call_id, "type": "function", "function": function}
-
-
-def _piece_delta(answer: Answer, piece: str) -> JsonObject:
-    if answer.tool is None:
-        return {"content": piece}
-    return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-
-
-def _chunk(reply: Reply, index: int, delta: JsonObject, finish_reason: str | None) -> bytes:
-    choice: JsonObject = {
-        "index": index,
-        "delta": delta,
-        "logprobs": None,
-        "finish_reason": finish_reason,
-    }
-    return data_event(_envelope(reply, [choice], None, str(delta.get("content") or "")))
-
-
-def _envelope(
-    reply: Reply, choices: list[JsonObject], usage: JsonObject | None, text: str
-) -> JsonObject:
-    """Write what all chunks have in common.
-
-    OpenAI pads chunks with random letters to hide their length from a listener on the line; a
-    gateway that counts bytes must not take them for text.
-    """
-    request = reply.request
-    envelope: JsonObject = {
-        "id": _id(reply),
-        "object": "chat.completion.chunk",
-        "created": reply.created,
-        "model": reply.served_model,
-        "service_tier": request.service_tier,
-        "system_fingerprint": _FINGERPRINT,
-        "choices": choices,
-    }
-    if request.wants_usage_chunk and reply.shows_usage:
-        envelope["usage"] = usage
-    if request.is_obfuscated:
-        envelope["obfuscation"] = _OBFUSCATION[len(text) % len(_OBFUSCATION) :]
-    return envelope
-
-
-def _usage(reply: Reply) -> JsonObject:
-    usage = reply.usage
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": _prompt_details(usage, reply.served_model),
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _prompt_details(usage: Usage, model: str) -> JsonObject:
-    details: JsonObject = {"cached_tokens": usage.cached_input_tokens, "audio_tokens": 0}
-    written = usage.cache_write_5m + usage.cache_write_1h
-    if written or model.startswith(_WRITE_REPORTING):
-        details["cache_write_tokens"] = written
-    return details
+def _choice(index: int, delta: JsonObject, reason: str | None = None) -> JsonObject:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from simulator.answer import Answer, compose
-from simulator.models import served_name
 from simulator.request import Request
 from simulator.scenario import Scenario
 from simulator.usage import CacheUse, Usage
@@ -20,6 +19,7 @@ class Reply:
     answers: tuple[Answer, ...]
     usage: Usage
     shows_usage: bool
+    ends_as_failed: bool
     unique: str
     created: int
 
@@ -27,13 +27,25 @@ class Reply:
         """Bill a stream that ended early: the input, the reasoning, and the chunks sent; at least
         one, as the first token is made before the stream opens.
         """
+        return self.running_usage(max(1, sent_chunks))
+
+    def running_usage(self, sent_chunks: int) -> Usage:
+        """Count what a stream has used so far."""
         words = sum(len(answer.pieces) for answer in self.answers)
-        made = min(max(1, sent_chunks), words)
+        made = min(sent_chunks, words)
         return replace(self.usage, output_tokens=self.usage.reasoning_tokens + made)
 
 
-def make_reply(request: Request, scenario: Scenario, cache: CacheUse) -> Reply:
-    """Answer a request as the scenario wishes."""
+def make_reply(
+    request: Request,
+    scenario: Scenario,
+    *,
+    cache: CacheUse | None = None,
+    served_model: str | None = None,
+) -> Reply:
+    """Answer a request as the scenario wishes, by default without a prompt cache and by a model of
+    the name that was asked for.
+    """
     reasoning = _reasoning_tokens(request, scenario)
     budget = None if request.output_cap is None else request.output_cap - reasoning
     answers = tuple(
@@ -42,10 +54,11 @@ def make_reply(request: Request, scenario: Scenario, cache: CacheUse) -> Reply:
     )
     return Reply(
         request=request,
-        served_model=served_name(request.model),
+        served_model=served_model or request.model,
         answers=answers,
-        usage=_bill(request, scenario, cache, answers=answers, reasoning=reasoning),
+        usage=_bill(request, scenario, cache or CacheUse(), answers=answers, reasoning=reasoning),
         shows_usage=scenario.shows_usage,
+        ends_as_failed=scenario.ends_as_failed,
         unique=token_hex(12),
         created=int(time.time()),
     )

@@ -1,14 +1,16 @@
-"""A request after its dialect has read it, and the reading that both dialects share."""
+"""A request after its dialect has read it, and the reading that all dialects share."""
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import orjson
 
 JsonObject = dict[str, object]
+Thinking = Literal["summarized", "omitted"]
 
+# How a text is marked in a message, what a user says and what a model said.
+TEXT_PARTS: Final = ("text", "input_text", "output_text")
 _REASONING_FAMILIES: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6")
 
 
@@ -37,12 +39,31 @@ class CacheBlock:
     mark: Literal["5m", "1h"] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The vectors that are asked for, one for each seed."""
+
+    seeds: tuple[int, ...]
+    dimensions: int
+    is_base64: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What becomes of a response once it is made."""
+
+    is_stored: bool = True
+    is_background: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What both dialects ask for, then what only one of them knows."""
+    """What every address asks for, then what only some of them know.
+
+    ``choices`` is 0 where nothing is said, only counted. ``echo`` is what the answer repeats.
+    """
 
     model: str
-    prompt: str
     seed: int
     input_tokens: int
     output_cap: int | None
@@ -54,6 +75,11 @@ class Request:
     service_tier: str = "default"
     default_reasoning_tokens: int = 0
     cache_blocks: tuple[CacheBlock, ...] = ()
+    thinking: Thinking | None = None
+    wants_running_usage: bool = False
+    vectors: Vectors | None = None
+    keeping: Keeping = Keeping()
+    echo: JsonObject = field(default_factory=dict)
 
 
 def is_reasoning_model(model: str) -> bool:
@@ -68,10 +94,35 @@ def seed_of(*parts: object) -> int:
     return zlib.crc32(orjson.dumps(parts))
 
 
-def last_user_text(messages: object) -> str:
-    """Find the text of the last user message that has any; a tool's result is not text."""
-    if not isinstance(messages, Sequence):
+def default_reasoning(model: str, seed: int) -> int:
+    """Count the tokens of a model that thinks: a while that depends on the question."""
+    return usual_reasoning(seed) if is_reasoning_model(model) else 0
+
+
+def usual_reasoning(seed: int) -> int:
+    """Count the tokens of thinking about a question."""
+    return 16 + seed % 48
+
+
+def prompt_of(body: JsonObject) -> str:
+    """Find the text that may have markers: the last user message, or the bare text or texts of an
+    address without messages.
+    """
+    texts = (_prompt_in(body.get(name)) for name in ("messages", "input", "prompt"))
+    return next(filter(None, texts), "")
+
+
+def _prompt_in(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
         return ""
+    texts = [item for item in value if isinstance(item, str)]
+    return "\n".join(texts) if texts else _last_user_text(value)
+
+
+def _last_user_text(messages: list[object]) -> str:
+    """Find the text of the last user message that has any; a tool's result is not text."""
     for message in reversed(messages):
         if isinstance(message, dict) and message.get("role") == "user":
             text = _text_of(message.get("content"))
@@ -89,6 +140,6 @@ def _text_of(content: object) -> str:
         part["text"]
         for part in content
         if isinstance(part, dict)
-        and part.get("type") == "text"
+        and part.get("type") in TEXT_PARTS
         and isinstance(part.get("text"), str)
     )

@@ -1,5 +1,7 @@
 """What a prompt can ask of the simulator, by markers in the text of the last user message.
 
+An address without messages has its markers in its input or prompt.
+
 Several markers may be combined, anywhere in the text; the later of two equal ones wins. Text in
 double brackets that is no marker (``[[wiki link]]``) is left alone; a marker with a value that
 makes no sense is answered with status 400, so that a slip in a test shows.
@@ -10,11 +12,13 @@ marker                  effect
 ``[[tokens=N]]``        the answer has N words, one token each, one chunk each in a stream
 ``[[delay=MS]]``        wait before the first byte (also of an error)
 ``[[pace=MS]]``         wait between two content chunks
+``[[silence=MS]]``      wait once, after the first content chunk, then go on
 ``[[usage=off]]``       never send usage; it is still booked under ``/_control/calls``
 ``[[status=NNN]]``      answer with that HTTP error and the vendor's body (429: ``retry-after``)
 ``[[cut=N]]``           reset the connection (RST) after N content chunks
 ``[[stall=N]]``         fall silent after N content chunks, hold the connection, 600 s at most
 ``[[error=N]]``         the vendor's in-stream error event after N content chunks
+``[[failed=N]]``        the same, but a response ends as failed: ``response.failed`` in a stream
 ``[[crlf]]``            end the lines of the stream with CRLF
 ``[[split=N]]``         write the stream in pieces of N bytes, whatever the bounds of events
 ``[[input=N]]``         the total of input tokens, cached and written ones included
@@ -27,10 +31,11 @@ marker                  effect
 ``[[redirect]]``        a 302 to http://127.0.0.1:1/
 ======================  ==========================================================================
 
-N of ``cut``, ``stall`` and ``error`` counts content chunks: 0 is after the opening event of a
-stream, and an N beyond the answer's length is right after its last content chunk. An answer that
-is not streamed is cut or stalled before its first byte (N = 0) or in its middle (any other N);
-``error``, ``crlf`` and ``split`` do nothing to it.
+N of ``cut``, ``stall``, ``error`` and ``failed`` counts content chunks: 0 is after the opening
+events of a stream, and an N beyond the answer's length is right after its last content chunk.
+Thinking that is shown is no content, nor are comments. An answer that is not streamed is cut or
+stalled before its first byte (N = 0) or in its middle (any other N); ``error``, ``silence``,
+``crlf`` and ``split`` do nothing to it, and ``failed`` only makes a response say that it failed.
 """
 
 import re
@@ -54,11 +59,13 @@ class Scenario:
     tokens: int | None = None
     delay_seconds: float = 0.0
     pace_seconds: float = 0.0
+    silence_seconds: float = 0.0
     shows_usage: bool = True
     status: int | None = None
     cut_after: int | None = None
     stall_after: int | None = None
     error_after: int | None = None
+    ends_as_failed: bool = False
     uses_crlf: bool = False
     split_bytes: int | None = None
     input_tokens: int | None = None
@@ -123,11 +130,13 @@ _EFFECTS: Final[dict[str, Callable[[Scenario, str | None], Scenario]]] = {
     "tokens": lambda old, value: replace(old, tokens=_number(value)),
     "delay": lambda old, value: replace(old, delay_seconds=_seconds(value)),
     "pace": lambda old, value: replace(old, pace_seconds=_seconds(value)),
+    "silence": lambda old, value: replace(old, silence_seconds=_seconds(value)),
     "usage": lambda old, value: replace(old, shows_usage=_is_on(value)),
     "status": lambda old, value: replace(old, status=_number(value, least=400, most=599)),
     "cut": lambda old, value: replace(old, cut_after=_number(value)),
     "stall": lambda old, value: replace(old, stall_after=_number(value)),
     "error": lambda old, value: replace(old, error_after=_number(value)),
+    "failed": lambda old, value: replace(old, error_after=_number(value), ends_as_failed=True),
     "crlf": lambda old, value: replace(old, uses_crlf=_is_on(value)),
     "split": lambda old, value: replace(old, split_bytes=_number(value, least=1)),
     "input": lambda old, value: replace(old, input_tokens=_number(value)),

@@ -47,6 +47,15 @@ class RunningSimulator:
         """The base address for the OpenAI SDK."""
         return f"{self.url}/v1"
 
+    @property
+    def azure_url(self) -> str:
+        """The endpoint for ``AzureOpenAI``; its paths begin with ``/openai``."""
+        return self.url
+
+    def vendor_url(self, name: str) -> str:
+        """The base address for the OpenAI SDK to speak to a vendor of ``vendors.py``."""
+        return f"{self.url}/vendors/{name}/v1"
+
     def calls(self, wait_seconds: float = 5.0) -> list[CallFacts]:
         """Tell the calls, after all of them have ended or the time is up."""
         calls: list[CallFacts] = self._control("GET", f"/calls?wait={wait_seconds}")

@@ -11,11 +11,22 @@ from typing import Final
 
 import orjson
 
+from simulator.request import TEXT_PARTS
+
 _BYTES_PER_TOKEN: Final = 4
 _MESSAGE_TOKENS: Final = 4
 _MEDIA_TOKENS: Final = 85
 _MEDIA_PARTS: Final = frozenset(
-    {"image_url", "input_audio", "file", "image", "document", "container_upload"}
+    {
+        "image_url",
+        "input_audio",
+        "input_image",
+        "input_file",
+        "file",
+        "image",
+        "document",
+        "container_upload",
+    }
 )
 
 
@@ -81,7 +92,7 @@ def _part_tokens(part: object) -> int:
     if not isinstance(part, dict):
         return content_tokens(part)
     kind = part.get("type")
-    if kind == "text":
+    if kind in TEXT_PARTS:
         return content_tokens(part.get("text"))
     if kind in _MEDIA_PARTS:
         return _MEDIA_TOKENS

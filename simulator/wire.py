@@ -34,20 +34,29 @@ class Response:
     """All that is needed to send an answer and to bill it.
 
     ``billed`` tells the usage after so many content parts went out; an answer without it is not
-    billed. ``error_event`` is what a stream says instead of its rest when it fails in the middle.
+    billed. ``error_event`` writes what a stream says instead of its rest when it fails in the
+    middle.
     """
 
     status: int
     headers: Headers
     parts: Iterable[Part]
     scenario: Scenario = HEALTHY
-    error_event: bytes | None = None
+    error_event: Callable[[], bytes] | None = None
     billed: Callable[[int], Usage] | None = None
 
     @property
     def is_stream(self) -> bool:
         """Whether this is a stream of events of ours."""
         return self.error_event is not None
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """An answer as events, and the event that ends it if it fails in the middle."""
+
+    parts: Iterable[Part]
+    error_event: Callable[[], bytes]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ from ai_gateway.domain.limits import (
     accounts_of,
 )
 from ai_gateway.domain.money import Money
+from ai_gateway.domain.outbox import OutboxEntry
 from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.services.admission import forget_at
@@ -41,7 +42,9 @@ UTC_ZONE = ZoneInfo("UTC")
 MOST = 9_000_000_000_000_000
 """The highest limit in nano-USD."""
 
+NOON = datetime(2026, 11, 25, 12, 34, 56, 789_000, tzinfo=UTC)
 KEY_ID = "k0000001"
+NO_TALLY = dict.fromkeys(TALLY_FIELDS, 0)
 UNLIMITED = (NO_LIMIT,) * len(BUDGETS)
 
 
@@ -115,6 +118,49 @@ def finished_call(cost: int, **changes: Any) -> FinishedCall:
         cost=Money(cost),
     )
     return dataclasses.replace(usual, **changes)
+
+
+def outbox_entry(number: int = 1, cost: int = 40, **changes: Any) -> OutboxEntry:
+    """One entry of a call of its own; what is no field of it is one of its words."""
+    user_id = changes.get("user_id", 1)
+    admitted_at = changes.get("admitted_at", NOON)
+    record = key_record(user_id=user_id, subject_id=user_id)
+    usual = OutboxEntry(
+        stream_id=f"{number}-0",
+        kind="call",
+        request_id=f"req_{number}",
+        entry_no=1,
+        seq=number,
+        cost=Money(cost),
+        total=Money(cost),
+        tally=NO_TALLY | {"requests": 1, "input_tokens": 7, "output_tokens": 5, "latency_ms": 900},
+        accounts=accounts_of(record.subjects, admitted_at, UTC_ZONE),
+        words={
+            "user_id": user_id,
+            "key_id": "k0000001",
+            "provider": "openai",
+            "model_requested": "gpt-4o-mini",
+            "model": "gpt-4o-mini",
+            "operation": "chat",
+            "stream": False,
+            "price_book": "test",
+            "outcome": "success",
+            "usage_status": "exact",
+            "confidence": "reported",
+            "price_status": "priced",
+            "price_row": "openai/gpt-4o-mini",
+            "served_model": "gpt-4o-mini",
+            "raw_usage": None,
+            "ttft_ms": None,
+            "held_nano_usd": 100,
+        },
+        admitted_at=NOON,
+        settled_at=NOON + timedelta(seconds=2),
+    )
+    fields = {field.name for field in dataclasses.fields(OutboxEntry)}
+    words = {name: value for name, value in changes.items() if name not in fields}
+    given = {name: value for name, value in changes.items() if name in fields}
+    return dataclasses.replace(usual, **given, words=usual.words | words)
 
 
 def floor(cost: int = 0, **counts: int) -> Floor:
@@ -247,24 +293,22 @@ class Invariants:
         self.base: dict[str, int] = {}
 
     def check(self) -> None:
-        calls = [self._call(name) for name in self._store.names(redis_keys.call(""))]
+        calls = [_call_state(*found) for found in self._hashes(redis_keys.call(""))]
         self._check_accounts(calls)
         self._check_leases(calls)
         self._check_outbox(calls)
         self._check_closed(calls)
-        self._check_times()
 
-    def _call(self, name: str) -> CallState:
-        row: Any = self._store.client.hgetall(name)
-        return CallState(
-            request_id=name.removeprefix(redis_keys.call("")),
-            is_open=row["open"] == "1",
-            hold=int(row["hold"]),
-            charged=int(row["chg"]),
-            entries=int(row["n"]),
-            tally=numbers(row["tally"]),
-            accounts=tuple(row["accounts"].split()),
-        )
+    def _hashes(self, start: str) -> list[tuple[str, dict[str, str]]]:
+        names = self._store.names(start)
+        pipeline = self._store.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hgetall(name)
+            pipeline.ttl(name)
+        rows = pipeline.execute()
+        for name, left in zip(names, rows[1::2], strict=True):
+            assert left > 0, f"{name} is never forgotten"
+        return list(zip(names, rows[::2], strict=True))
 
     def _check_accounts(self, calls: Sequence[CallState]) -> None:
         held: dict[str, int] = defaultdict(int)
@@ -274,8 +318,7 @@ class Invariants:
             for account in call.accounts:
                 held[account] += call.hold
                 spent[account] += call.charged
-        for name in self._store.names(_ACCOUNTS):
-            row: Any = self._store.client.hgetall(name)
+        for name, row in self._hashes(_ACCOUNTS):
             assert row.keys() <= {"spent", "held", "refused"}, row
             assert int(row.get("held", 0)) == held[name], (name, row)  # I1
             assert int(row.get("spent", 0)) == spent[name], (name, row)  # I2
@@ -309,10 +352,17 @@ class Invariants:
             assert now[request_id] == before  # I7
         self._closed |= {name: call for name, call in now.items() if not call.is_open}
 
-    def _check_times(self) -> None:
-        for start in (_ACCOUNTS, redis_keys.call("")):
-            for name in self._store.names(start):
-                assert self._store.client.ttl(name) > 0, f"{name} is never forgotten"
+
+def _call_state(name: str, row: dict[str, str]) -> CallState:
+    return CallState(
+        request_id=name.removeprefix(redis_keys.call("")),
+        is_open=row["open"] == "1",
+        hold=int(row["hold"]),
+        charged=int(row["chg"]),
+        entries=int(row["n"]),
+        tally=numbers(row["tally"]),
+        accounts=tuple(row["accounts"].split()),
+    )
 
 
 _ACCOUNTS = redis_keys._ACCOUNT

@@ -23,7 +23,7 @@ class RedisServer:
     """One server with a folder of its own; what it holds outlives a stop."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
-        self._data_dir = folder
+        self.data_dir = folder
         self._command = embedded.valkey_command(folder)
         if kind == "redis":
             binary = program("redis-server")
@@ -34,7 +34,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        embedded.prepare_folders(self._data_dir)
+        embedded.prepare_folders(self.data_dir)
         self._process = subprocess.Popen(self._command)
         give_up_at = time.monotonic() + START_SECONDS
         with redis.Redis.from_url(self.url) as client:

@@ -10,6 +10,8 @@ from ai_gateway.cli.options import Commands, Usd, limit_changes, one_line_errors
 from ai_gateway.domain.limits import Scope
 from ai_gateway.services.key_admin import KeyOptions
 
+MAX_LABEL_CHARACTERS = 100
+
 
 def key_group(commands: Commands) -> AppGroup:
     group = AppGroup("key", help="Virtual keys: make, revoke, list.")
@@ -21,7 +23,7 @@ def key_group(commands: Commands) -> AppGroup:
 def _key_create(commands: Commands) -> click.Command:
     @click.command("create", help="Make a key for a user; prints it alone, and only this once.")
     @click.argument("name")
-    @click.option("--label", default="", help="What it is for.")
+    @click.option("--label", default="", callback=_short, help="What it is for.")
     @click.option("--daily", type=Usd(), help="Limit of this key, in USD.")
     @click.option("--monthly", type=Usd(), help="Limit of this key, in USD.")
     @click.option("--model", "models", multiple=True, help="Allow only this model; repeatable.")
@@ -66,6 +68,13 @@ def _key_list(commands: Commands) -> click.Command:
             click.echo(f"agw_{row.key_id}...{row.last4}\t{row.username}\t{row.label}\t{row.state}")
 
     return list_keys
+
+
+def _short(_context: click.Context, _option: click.Parameter, label: str) -> str:
+    # PostgreSQL would refuse it with an error of its own.
+    if len(label) > MAX_LABEL_CHARACTERS:
+        raise click.BadParameter(f"at most {MAX_LABEL_CHARACTERS} characters")
+    return label
 
 
 def _day_start(day: object, zone: ZoneInfo) -> datetime | None:

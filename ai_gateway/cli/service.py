@@ -9,6 +9,7 @@ from flask_migrate import upgrade
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
 from ai_gateway.domain.money import usd_text
 from ai_gateway.services.key_admin import KeyOptions
+from ai_gateway.stores.sql import translated_errors
 
 
 def bookkeeper_command(commands: Commands) -> click.Command:
@@ -27,7 +28,8 @@ def setup_command(commands: Commands) -> click.Command:
     @click.command("setup", help="Migrate the database; at the first start make a staff user.")
     def setup() -> None:
         with one_line_errors():
-            upgrade()
+            with translated_errors():
+                upgrade()
             _check_timezone(commands)
             first = commands.users.make_first_staff()
             if first is None:

@@ -12,7 +12,7 @@ from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
 JsonObject = dict[str, object]
 """A request body as parsed: opaque to all but its dialect, since it goes on as it came."""
 
-DialectName = Literal["openai", "anthropic"]
+DialectName = Literal["openai", "anthropic", "azure"]
 
 
 class Operation(StrEnum):

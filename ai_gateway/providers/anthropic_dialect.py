@@ -92,10 +92,12 @@ class AnthropicDialect:
         if output_cap is not None:
             body["max_tokens"] = output_cap
         headers = {"anthropic-version": DEFAULT_VERSION, **client_headers}
+        if provider.api_key:
+            headers["x-api-key"] = provider.api_key
         return UpstreamRequest(
             provider=provider.name,
             url=f"{provider.base_url}/v1/messages",
-            headers={**headers, "x-api-key": provider.api_key},
+            headers=headers,
             body=orjson.dumps(body),
             is_streamed=asked.stream,
         )

@@ -23,7 +23,8 @@ from ai_gateway.providers.dialect import (
     parse_event,
     text_length,
 )
-from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.output_cap import set_chat_cap
+from ai_gateway.providers.provider import CHAT_CAPS, Provider
 
 MAX_CHOICES = 128
 TOOL_OVERHEAD_BYTES = 1_000
@@ -51,16 +52,14 @@ class OpenAIDialect:
             json_body.filled_list(body, "tools", json_body.MAX_TOOLS)
         stream = json_body.boolean(body, "stream")
         media = list(_media(body))
-        caps = [
-            json_body.whole_number(body, name, most=json_body.MAX_TOKENS)
-            for name in ("max_completion_tokens", "max_tokens")
-        ]
+        caps = [json_body.whole_number(body, name, most=json_body.MAX_TOKENS) for name in CHAT_CAPS]
         return AskedCall(
             operation=operation,
             body=body,
             model=model,
             stream=stream,
-            output_cap=next((cap for cap in caps if cap is not None), None),
+            # Vendors differ in which of two caps holds, so the larger one is held for.
+            output_cap=max((cap for cap in caps if cap is not None), default=None),
             choices=json_body.whole_number(body, "n", most=MAX_CHOICES) or 1,
             # Escapes only make the raw body longer than its text, so this bounds the text.
             input_bytes=len(raw) - sum(media) + TOOL_OVERHEAD_BYTES * has_tools,
@@ -80,17 +79,15 @@ class OpenAIDialect:
         client_headers: Mapping[str, str],
     ) -> UpstreamRequest:
         body: JsonObject = {**asked.body, "model": model}
-        if output_cap is not None:
-            is_old_name = body.get("max_tokens") is not None
-            body["max_tokens" if is_old_name else "max_completion_tokens"] = output_cap
-        if asked.stream:
+        set_chat_cap(body, provider.quirks, asked=asked.output_cap, ours=output_cap)
+        if asked.stream and provider.quirks.takes_include_usage:
             # Without it a stream tells no usage at all; the extra chunk is hidden again.
             options = object_in(body, "stream_options")
             body["stream_options"] = {**options, "include_usage": True}
         return UpstreamRequest(
             provider=provider.name,
             url=f"{provider.base_url}/chat/completions",
-            headers={**client_headers, "authorization": f"Bearer {provider.api_key}"},
+            headers={**client_headers, **_credential(provider)},
             body=orjson.dumps(body),
             is_streamed=asked.stream,
         )
@@ -172,6 +169,11 @@ class ChatInterpreter:
             return
         self._usage = usage
         self._is_final_usage = is_final
+
+
+def _credential(provider: Provider) -> dict[str, str]:
+    """Servers of one's own may need none."""
+    return {"authorization": f"Bearer {provider.api_key}"} if provider.api_key else {}
 
 
 def _read_usage(answer: Mapping[str, object]) -> tuple[Usage, UsageStatus]:

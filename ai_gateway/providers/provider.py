@@ -1,27 +1,66 @@
 """What there is to know of a provider: its name, its wire format, and where it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ai_gateway.domain.call import DialectName
+from ai_gateway.domain.call import DialectName, Operation
+
+CHAT_CAPS = ("max_completion_tokens", "max_tokens")
+"""The names that the output cap of a chat completion may have; vendors differ in what they heed."""
+
+CAPS: Mapping[str, tuple[str, ...]] = {
+    "messages": ("max_tokens",),
+    "completions": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+}
+"""The same of each other operation with a cap: here all vendors agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Where vendors who speak one wire format differ.
+
+    `chat_caps` are the fields in which a vendor heeds an output cap; ours goes into the first.
+    `takes_include_usage` tells whether a stream may be asked for its usage; a vendor that does not
+    take the question tells the usage without it.
+    """
+
+    chat_caps: tuple[str, ...] = CHAT_CAPS
+    takes_include_usage: bool = True
+
+    def caps(self, operation: Operation) -> tuple[str, ...]:
+        """The fields in which an output cap is heeded; none for an operation without one."""
+        return self.chat_caps if operation is Operation.CHAT else CAPS.get(operation.value, ())
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderRow:
-    """A provider of the registry: what its vendor decides."""
+    """A provider of the registry: what its vendor decides.
+
+    An empty `base_url` is known to the operator alone. `price_ids` are its names in genai-prices,
+    the first that knows a model holds; `model_names` is a pattern of those that it really serves.
+    """
 
     name: str
-    dialect: DialectName
-    base_url: str
+    dialect: DialectName = "openai"
+    base_url: str = ""
+    price_ids: tuple[str, ...] = ()
+    model_names: str = ""
+    quirks: Quirks = Quirks()
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider that is switched on: a row with the operator's key and base URL.
+    """A provider that is switched on: what the operator says, and what is known of its vendor.
 
-    The key is read only where the request to the provider is made; it is never printed.
+    The key is read only where the request to the provider is made; it is never printed. `vendor`
+    is the row whose prices and limits hold for it; None where only the operator knows them.
     """
 
     name: str
     dialect: DialectName
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str | None = field(repr=False)
+    quirks: Quirks = Quirks()
+    vendor: ProviderRow | None = None

@@ -1,22 +1,97 @@
-"""The table of providers, vendors first. A provider is on when its key is set."""
+"""The table of providers, vendors of models first, then hosts of other people's models.
+
+A provider is on when its key is set, a local one when its base URL is (`settings/`). The order is
+that in which a bare model name is looked up.
+"""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from ai_gateway.providers.provider import Provider, ProviderRow
+from ai_gateway.domain.call import DialectName
+from ai_gateway.providers.provider import Provider, ProviderRow, Quirks
+
+OLD_CAP = Quirks(chat_caps=("max_tokens",))
+"""Heeds only the older name of the cap; DeepSeek drops the newer in silence (pi#8018, 2026-08)."""
+
+OLD_CAP_USAGE_UNASKED = Quirks(chat_caps=("max_tokens",), takes_include_usage=False)
+"""Besides, refuses fields that it does not know, and tells the usage without being asked."""
 
 PROVIDER_ROWS = (
-    ProviderRow("openai", dialect="openai", base_url="https://api.openai.com/v1"),
-    ProviderRow("anthropic", dialect="anthropic", base_url="https://api.anthropic.com"),
+    ProviderRow("openai", base_url="https://api.openai.com/v1", price_ids=("openai",)),
+    ProviderRow("anthropic", "anthropic", "https://api.anthropic.com", ("anthropic",)),
+    # What Azure has no list price of its own for costs what it costs at OpenAI.
+    ProviderRow("azure", "azure", price_ids=("azure", "openai")),
+    ProviderRow(
+        "mistral",
+        base_url="https://api.mistral.ai/v1",
+        price_ids=("mistral",),
+        quirks=OLD_CAP_USAGE_UNASKED,
+    ),
+    ProviderRow(
+        "deepseek",
+        base_url="https://api.deepseek.com",
+        price_ids=("deepseek",),
+        quirks=OLD_CAP,
+    ),
+    # The older cap is deprecated and may leave out the reasoning, which the hold has to bound.
+    ProviderRow(
+        "xai",
+        base_url="https://api.x.ai/v1",
+        price_ids=("x-ai",),
+        quirks=Quirks(chat_caps=("max_completion_tokens",)),
+    ),
+    # The price data has Vertex in the same list, with Claude and others.
+    ProviderRow(
+        "gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        price_ids=("google",),
+        model_names=r"gem(ini|ma)-",
+    ),
+    ProviderRow(
+        "moonshot",
+        base_url="https://api.moonshot.ai/v1",
+        price_ids=("moonshotai",),
+        quirks=OLD_CAP,
+    ),
+    # Chat Completions ended on 2026-09-27; Responses are served at this address.
+    ProviderRow(
+        "perplexity",
+        base_url="https://api.perplexity.ai/v1",
+        price_ids=("perplexity",),
+        quirks=OLD_CAP_USAGE_UNASKED,
+    ),
+    ProviderRow("groq", base_url="https://api.groq.com/openai/v1", price_ids=("groq",)),
+    ProviderRow("cerebras", base_url="https://api.cerebras.ai/v1", price_ids=("cerebras",)),
+    ProviderRow(
+        "together",
+        base_url="https://api.together.ai/v1",
+        price_ids=("together",),
+        quirks=OLD_CAP,
+    ),
+    ProviderRow(
+        "fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        price_ids=("fireworks",),
+    ),
+    ProviderRow(
+        "openrouter",
+        base_url="https://openrouter.ai/api/v1",
+        price_ids=("openrouter",),
+    ),
+    ProviderRow("ollama", quirks=OLD_CAP, is_local=True),
+    ProviderRow("vllm", is_local=True),
 )
 
-SIMULATOR_PATHS = {"openai": "/v1", "anthropic": ""}
+ROWS_BY_NAME = {row.name: row for row in PROVIDER_ROWS}
+
+SIMULATOR_PATHS: dict[DialectName, str] = {"openai": "/v1", "anthropic": "", "azure": ""}
 """Where the simulator has each dialect, as the vendors' own base URLs have it."""
 
 SIMULATOR_KEY = "simulator"
 
 
 class Registry:
-    """The providers that are on, in the order of the table."""
+    """The providers that are on, in order."""
 
     def __init__(self, providers: Iterable[Provider]) -> None:
         self._providers = {provider.name: provider for provider in providers}
@@ -24,6 +99,11 @@ class Registry:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._providers)
+
+    @property
+    def vendors(self) -> dict[str, ProviderRow]:
+        """Whose prices and limits hold for each provider, where anybody's do."""
+        return {p.name: p.vendor for p in self._providers.values() if p.vendor}
 
     def get(self, name: str) -> Provider | None:
         return self._providers.get(name)
@@ -33,9 +113,45 @@ class Registry:
         return [p for p in self._providers.values() if p.dialect == dialect]
 
 
-def simulated(url: str) -> Registry:
-    """Every provider of the table, played by the simulator; real keys are never sent."""
+def provider(
+    name: str,
+    preset: str | None,
+    dialect: DialectName,
+    *,
+    base_url: str | None,
+    api_key: str | None,
+) -> Provider:
+    """Make a provider of what the operator says, on the row that `preset` names, if any.
+
+    The vendor's prices hold at the vendor's own address, and for the provider of its own name.
+    """
+    row = ROWS_BY_NAME.get(preset or "")
+    if row is None:
+        # Of an unknown server only the older name of the cap can be expected.
+        return Provider(name, dialect, (base_url or "").rstrip("/"), api_key, OLD_CAP)
+    is_vendors_own = base_url is None or name == row.name
+    return Provider(
+        name,
+        row.dialect,
+        (base_url or row.base_url).rstrip("/"),
+        api_key,
+        row.quirks,
+        row if is_vendors_own else None,
+    )
+
+
+def simulated(url: str, providers: Iterable[Provider] = ()) -> Registry:
+    """Every provider of the table and the operator's own, all played by the simulator.
+
+    Real keys are never sent. The simulator has no quirks but those of the dialect's vendor.
+    """
+    rows = [Provider(r.name, r.dialect, r.base_url, None, vendor=r) for r in PROVIDER_ROWS]
     return Registry(
-        Provider(row.name, row.dialect, url + SIMULATOR_PATHS[row.dialect], SIMULATOR_KEY)
-        for row in PROVIDER_ROWS
+        replace(
+            played,
+            base_url=url + SIMULATOR_PATHS[played.dialect],
+            api_key=SIMULATOR_KEY,
+            quirks=Quirks(),
+        )
+        for played in (*rows, *providers)
     )

@@ -76,8 +76,10 @@ class Programs:
     ) -> Program:
         environment = dict(os.environ)
         environment.pop(METRICS_FOLDER, None)  # its files belong to the workers alone
-        # The programs run in the project's folder, where a relative path would mean another one.
+        # The programs run in the project's folder, where relative paths would mean others.
         environment["AI_GATEWAY_DATA_DIR"] = str(self.settings.data_dir)
+        if self.settings.config_path:
+            environment["AI_GATEWAY_CONFIG"] = str(self.settings.config_path)
         environment.update(variables or {})
         return Program(
             name=name,

@@ -3,6 +3,7 @@
 Nothing has gone to a provider when this raises, so that every refusal is free.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hmac import compare_digest
@@ -41,10 +42,14 @@ class KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A call that may go out, with what its settlement needs."""
+    """A call that may go out, with what its settlement needs.
+
+    `upstream_model` is the name that the provider has for the model that was asked for.
+    """
 
     call: AdmittedCall
     provider: Provider
+    upstream_model: str
     price: PriceRow | None
     limits: tuple[Limit, ...]
     input_bytes: int
@@ -129,6 +134,7 @@ class Admission:
         self._meter = meter
         self._counter = counter
         self._rules = rules
+        self._doubtful: deque[AdmittedCall] = deque()
 
     def admit(self, key: KnownKey, incoming: IncomingCall, asked: AskedCall) -> Admitted:
         """Hold the worst case of the call; raises a `CallerError` or `BudgetUnavailable`."""
@@ -167,21 +173,25 @@ class Admission:
             output_cap=worst.cap,
             admitted_at=now,
         )
-        admitted = Admitted(call, target.provider, price, limits, asked.input_bytes)
+        admitted = Admitted(call, target.provider, target.model, price, limits, asked.input_bytes)
         return self._reserve(admitted, worst, key.version)
 
     def _reserve(self, admitted: Admitted, worst: "WorstCase", version: str) -> Admitted | None:
         call = admitted.call
-        answer = self._meter.reserve(
-            ReserveRequest(
-                call=call,
-                least=worst.least,
-                limits=admitted.limits,
-                forget_at=tuple(forget_at(call.admitted_at, self._rules.zone)),
-                key_version=version,
-                floor=self.floor(admitted, text_bytes=0),
-            )
+        request = ReserveRequest(
+            call=call,
+            least=worst.least,
+            limits=admitted.limits,
+            forget_at=tuple(forget_at(call.admitted_at, self._rules.zone)),
+            key_version=version,
+            floor=self.floor(admitted, text_bytes=0),
         )
+        try:
+            answer = self._meter.reserve(request)
+        except BudgetUnavailable:
+            # It may have run, or run later: a hold for a call that is never sent must not stay.
+            self._doubtful.append(call)
+            raise
         if isinstance(answer, Stale):
             return None
         if isinstance(answer, Denied):
@@ -191,6 +201,12 @@ class Admission:
             cap = affordable // worst.choices
             return replace(admitted, call=replace(call, held=answer.amount, output_cap=cap))
         return admitted
+
+    def withdraw_doubtful(self) -> None:
+        """Take back the reserves whose replies never came; raises `BudgetUnavailable` again."""
+        while self._doubtful:
+            self._meter.withdraw(self._doubtful[0])
+            self._doubtful.popleft()
 
     def floor(self, admitted: Admitted, *, text_bytes: int) -> Floor:
         """What to book if this worker vanished now: the input, and the output so far."""

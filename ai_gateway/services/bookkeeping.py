@@ -65,7 +65,8 @@ class Bookkeeper:
         self._stop = Event()
         self._booked_at: datetime | None = None
         self._duties = [
-            _Duty("restore", 5, self.restore),
+            _Duty("watch_sequence", 5, self.watch_sequence),
+            _Duty("restore", 1, self.restore),
             _Duty("publish_keys", 30, keys.publish_all),
             _Duty("reap", 5, self.reap),
             _Duty("mirror_refusals", 2, self.mirror_refusals),
@@ -141,10 +142,19 @@ class Bookkeeper:
             ((account, spent, self._forget_at(account, now)) for account, spent in self._open()),
             epoch=uuid4().hex,
             position=self._ledger.position(),
+            seq=self._ledger.last_seq(),
         )
         if is_first:
             logger.info("counters_restored")
         return is_first
+
+    def watch_sequence(self) -> bool:
+        """Distrust a Redis whose sequence is behind the ledger: it went back in time."""
+        if not self._published.is_behind(self._ledger.last_seq()):
+            return False
+        logger.error("redis_went_back")
+        self._published.forget_epoch()
+        return True
 
     def mirror_refusals(self) -> None:
         """Let pages see whose last call was refused."""

@@ -36,7 +36,7 @@ class Dispatch:
         request = self._dialects[admitted.provider.dialect].upstream_request(
             admitted.provider,
             asked,
-            model=_upstream_model(asked.model, call.provider),
+            model=admitted.upstream_model,
             output_cap=call.output_cap,
             client_headers=client_headers,
         )
@@ -44,11 +44,6 @@ class Dispatch:
         if response.status != 200:
             _raise_error(call.provider, response)
         return response
-
-
-def _upstream_model(asked: str, provider: str) -> str:
-    """The provider's own name: the client's, without our prefix."""
-    return asked.removeprefix(f"{provider}/")
 
 
 def _raise_error(provider: str, response: UpstreamResponse) -> None:

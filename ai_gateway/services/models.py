@@ -1,8 +1,10 @@
 """Which provider a model name means, and which names there are (architecture.md 8.12)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from ai_gateway.domain.call import DialectName
 from ai_gateway.domain.key_record import KeyRecord
@@ -14,6 +16,7 @@ from ai_gateway.providers.registry import Registry
 from ai_gateway.stores.catalog import Catalog, ModelLimits
 
 NEAR_NAMES = 3
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,25 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model that a key may call."""
+    """A model that a key may call; `model` is the name to ask for it by."""
 
     provider: str
     model: str
 
 
 class ModelDirectory:
-    """Price book x providers that are on."""
+    """Aliases, price book x providers that are on.
 
-    def __init__(self, registry: Registry, catalog: Catalog) -> None:
+    An alias stands for `provider/model` or for a bare name, never for another alias.
+    """
+
+    def __init__(
+        self, registry: Registry, catalog: Catalog, aliases: Mapping[str, str] = NO_ALIASES
+    ) -> None:
         self._registry = registry
         self._catalog = catalog
+        self._aliases = aliases
+        self._offers: dict[DialectName, list[tuple[ListedModel, Target]]] = {}
 
     def resolve(self, name: str, dialect: DialectName, key: KeyRecord) -> Target:
         """Find the provider of a name; raises `ModelNotFound` or `ModelNotAllowed`.
@@ -47,7 +57,7 @@ class ModelDirectory:
         target = self._find(name, dialect)
         if target is None:
             raise ModelNotFound(name, self._near(name, dialect, key))
-        if not is_model_allowed(key.allowed_models, target.provider.name, target.model):
+        if not _is_allowed(target, key):
             raise ModelNotAllowed(name)
         return target
 
@@ -63,15 +73,29 @@ class ModelDirectory:
         return self._catalog.book_id
 
     def listing(self, dialect: DialectName, key: KeyRecord) -> list[ListedModel]:
-        """The models of the providers that speak `dialect`, as far as the key allows them."""
-        return [
-            ListedModel(provider.name, model)
-            for provider in self._registry.speaking(dialect)
-            for model in self._catalog.models(provider.name)
-            if is_model_allowed(key.allowed_models, provider.name, model)
-        ]
+        """The aliases and models of the providers that speak `dialect`, as the key allows them."""
+        if dialect not in self._offers:
+            # Nothing of it changes while the worker runs.
+            self._offers[dialect] = self._all_offers(dialect)
+        return [listed for listed, target in self._offers[dialect] if _is_allowed(target, key)]
+
+    def _all_offers(self, dialect: DialectName) -> list[tuple[ListedModel, Target]]:
+        offers = []
+        for alias in sorted(self._aliases):
+            target = self._find(alias, dialect)
+            if target is not None:
+                offers.append((ListedModel(target.provider.name, alias), target))
+        for provider in self._registry.speaking(dialect):
+            for model in self._catalog.models(provider.name):
+                target = Target(provider, model)
+                # What is found elsewhere by its bare name has to be asked for with the provider's.
+                is_bare = self._find(model, dialect) == target
+                name = model if is_bare else f"{provider.name}/{model}"
+                offers.append((ListedModel(provider.name, name), target))
+        return offers
 
     def _find(self, name: str, dialect: DialectName) -> Target | None:
+        name = self._aliases.get(name, name)
         prefix, slash, model = name.partition("/")
         named = self._registry.get(prefix) if slash else None
         if named is not None:
@@ -84,3 +108,7 @@ class ModelDirectory:
     def _near(self, name: str, dialect: DialectName, key: KeyRecord) -> tuple[str, ...]:
         names = [listed.model for listed in self.listing(dialect, key)]
         return tuple(get_close_matches(name, names, n=NEAR_NAMES))
+
+
+def _is_allowed(target: Target, key: KeyRecord) -> bool:
+    return is_model_allowed(key.allowed_models, target.provider.name, target.model)

@@ -8,13 +8,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from ai_gateway.errors import BudgetUnavailable
+from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.admission import Admission, Admitted
+from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.settlement import Settlement
-from ai_gateway.stores.meter import Heartbeat, Meter
+from ai_gateway.stores.meter import Floor, Heartbeat, Meter
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +48,28 @@ class OpenCall:
 class OpenCalls:
     """The register of running calls; its thread starts with the first call, after the fork."""
 
-    def __init__(self, meter: Meter, admission: Admission, settlement: Settlement) -> None:
+    def __init__(
+        self, meter: Meter, admission: Admission, settlement: Settlement, recovery: Recovery
+    ) -> None:
         self._meter = meter
         self._admission = admission
         self._settlement = settlement
+        self._recovery = recovery
         self._calls: dict[str, OpenCall] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
         self._stop = Event()
+        self._next_beat = monotonic() + HEARTBEAT_SECONDS
 
     def __len__(self) -> int:
         return len(self._calls)
 
     def enter(self, call: OpenCall) -> None:
         self._calls[call.admitted.call.request_id] = call
+        self.start()
+
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="open-calls", daemon=True)
@@ -82,33 +92,48 @@ class OpenCalls:
         calls = list(self._calls.values())
         if not calls:
             return
-        progress = [
-            (c.admitted.call, self._admission.floor(c.admitted, text_bytes=c.text_bytes()))
-            for c in calls
-        ]
+        progress = [(c.admitted.call, self._floor(c)) for c in calls]
         for call, state in zip(calls, self._meter.heartbeat(progress), strict=True):
             if state is Heartbeat.REVOKED:
                 call.end(EndReason.REVOKED)
             elif state is Heartbeat.LAPSED and not self._hold_again(call):
                 call.end(EndReason.NO_ROOM)
+            elif state is Heartbeat.GONE:
+                self._attempt(partial(self._recovery.adopt, call.admitted, self._floor(call)))
+
+    def _floor(self, call: OpenCall) -> Floor:
+        return self._admission.floor(call.admitted, text_bytes=call.text_bytes())
 
     def _hold_again(self, call: OpenCall) -> bool:
         return self._meter.rehold(call.admitted.call, call.admitted.limits)
 
     def _run(self) -> None:
-        next_beat = monotonic() + HEARTBEAT_SECONDS
         while not self._stop.wait(TICK_SECONDS):
-            self._end_overdue()
-            try:
-                self._settlement.work_off()
-                if monotonic() >= next_beat:
-                    next_beat = monotonic() + HEARTBEAT_SECONDS
-                    self.beat()
-            except BudgetUnavailable:
-                # Leases outlive four missed beats; the next tick tries again.
-                next_beat = monotonic()
-            except Exception:
-                logger.exception("open_calls_failed")
+            for step in (
+                self._end_overdue,
+                self._admission.withdraw_doubtful,
+                self._settlement.work_off,
+                self._beat_when_due,
+                self._recovery.watch,
+                self._recovery.settle_lost,
+            ):
+                self._attempt(step)
+
+    def _attempt(self, step: Callable[[], object]) -> None:
+        """Let no step keep the next from its turn; the next tick tries again."""
+        try:
+            step()
+        except GatewayUnavailable:
+            return
+        except Exception:
+            logger.exception("open_calls_failed")
+
+    def _beat_when_due(self) -> None:
+        if monotonic() < self._next_beat:
+            return
+        # Leases outlive four missed beats; one that fails is tried again at the next tick.
+        self.beat()
+        self._next_beat = monotonic() + HEARTBEAT_SECONDS
 
     def _end_overdue(self) -> None:
         now = monotonic()

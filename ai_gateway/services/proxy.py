@@ -104,6 +104,9 @@ class Proxy:
             asked = dialect.read_request(incoming.operation, incoming.body)
             return asked, self._admission.admit(key, incoming, asked)
         except GatewayError as error:
+            if isinstance(error, GatewayUnavailable):
+                # What was in doubt is taken back as soon as Redis answers again.
+                self._ending.open_calls.start()
             stream = asked.stream if asked else False
             self.refuse(incoming.request_id, incoming.operation, error, stream=stream)
             raise

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from ai_gateway.domain.call import FinishedCall, Outcome, PriceStatus
 from ai_gateway.domain.clock import Clock
@@ -19,9 +19,13 @@ from ai_gateway.services.admission import Admitted
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.models import ModelDirectory, Target
 from ai_gateway.stores.meter import Meter
+from ai_gateway.stores.operator_prices import outranks
 from ai_gateway.telemetry.observer import Observers, SettledCall
 
 logger = logging.getLogger(__name__)
+
+MEMORY_CALLS = 20_000
+MEMORY_SECONDS = 300
 
 NOTHING_BILLED = Reading(UsageStatus.NOT_BILLED, Usage())
 NOTHING_TOLD = Reading(UsageStatus.MISSING, Usage())
@@ -50,6 +54,31 @@ class _Charge:
     confidence: Confidence
 
 
+class SettlementMemory:
+    """What this worker settled lately, and what Redis had no record for any more.
+
+    Bounded in number and time: it is for a Redis that loses its last seconds.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, Admitted, FinishedCall]] = deque(maxlen=MEMORY_CALLS)
+        self.lost: deque[tuple[Admitted, FinishedCall]] = deque()
+
+    def keep(self, admitted: Admitted, finished: FinishedCall, *, is_booked: bool) -> None:
+        if not is_booked:
+            self.lost.append((admitted, finished))
+            return
+        now = monotonic()
+        self._recent.append((now, admitted, finished))
+        while self._recent[0][0] < now - MEMORY_SECONDS:
+            self._recent.popleft()
+
+    def doubt_all(self) -> None:
+        """Redis may have lost any of it: all has to be compared with the ledger."""
+        self.lost.extend((admitted, finished) for _, admitted, finished in self._recent)
+        self._recent.clear()
+
+
 class Settlement:
     """Books finished calls."""
 
@@ -69,6 +98,7 @@ class Settlement:
         self._clock = clock
         self._backlog: deque[tuple[Admitted, FinishedCall]] = deque()
         self._backlog_lock = Lock()
+        self.memory = SettlementMemory()
 
     def settle(
         self, admitted: Admitted, reading: Reading, *, outcome: Outcome, timing: Timing
@@ -109,12 +139,7 @@ class Settlement:
                 with self._backlog_lock:
                     self._backlog.appendleft((admitted, finished))
                 return len(self._backlog)
-            if not is_known:
-                # Redis lost the record: the amount is in the log until it can be booked again.
-                logger.error(
-                    "settle_unknown",
-                    extra={"request_id": admitted.call.request_id, "cost": finished.cost},
-                )
+            self.memory.keep(admitted, finished, is_booked=is_known)
 
     def _price_served(self, admitted: Admitted, reading: Reading) -> PriceRow | None:
         """The row of the model and tier that were served, as of admission; else the asked one."""
@@ -122,6 +147,8 @@ class Settlement:
             return admitted.price
         target = Target(admitted.provider, reading.served_model)
         served = self._models.price(target, reading.service_tier, admitted.call.admitted_at)
+        if served and admitted.price and outranks(admitted.price, served, target.model):
+            return admitted.price
         return served or admitted.price
 
     def _charge(self, admitted: Admitted, price: PriceRow | None, reading: Reading) -> _Charge:

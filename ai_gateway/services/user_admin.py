@@ -10,6 +10,7 @@ from ai_gateway.stores.users import AlreadyThere, UserRow, UserTable
 
 MIN_PASSWORD_CHARACTERS = 12
 MAX_NAME_CHARACTERS = 150
+MAX_EMAIL_CHARACTERS = 254
 
 
 class UserAdminError(Exception):
@@ -37,8 +38,9 @@ class UserAdmin:
         """Make a user; returns its id; raises `UserAdminError`."""
         if not new.username.isprintable() or not 0 < len(new.username) <= MAX_NAME_CHARACTERS:
             raise UserAdminError(f"a user name has 1 to {MAX_NAME_CHARACTERS} printable characters")
-        if "@" not in new.email:
-            raise UserAdminError(f"{new.email!r} is no mail address")
+        is_short = len(new.email) <= MAX_EMAIL_CHARACTERS
+        if "@" not in new.email or not new.email.isprintable() or not is_short:
+            raise UserAdminError(f"{new.email[:MAX_EMAIL_CHARACTERS]!r} is no mail address")
         password_hash = self._hash(new.password) if new.password is not None else None
         try:
             return self._table.add(
@@ -70,12 +72,19 @@ class UserAdmin:
         return self._table.rows()
 
     def make_first_staff(self) -> tuple[int, str] | None:
-        """Make `admin` with a password of its own where there is no staff; (id, password)."""
+        """Make `admin` with a password of its own where there is no staff; (id, password).
+
+        Where its name or address is taken, the operator has to promote somebody.
+        """
         if self._table.has_staff():
             return None
         password = secrets.token_urlsafe(12)
         first = NewUser("admin", "admin@localhost", password, Role.ADMIN)
-        return self.create(first), password
+        try:
+            return self.create(first), password
+        except UserAdminError:
+            # Not a reason to refuse to start: the last of the staff may have been demoted.
+            return None
 
     def fix_timezone(self, timezone: str) -> str:
         """Store the reporting zone at the first start; returns the one that is in force."""

@@ -62,6 +62,11 @@ class Ledger:
             session.execute(first.on_conflict_do_nothing())
             return FIRST_POSITION
 
+    def last_seq(self) -> int:
+        """The highest sequence number that was ever booked."""
+        with transaction(self._engine) as session:
+            return int(session.scalar(select(func.max(LedgerEntry.seq))) or 0)
+
     def book(self, batch: Batch, *, after: str, now: datetime) -> int:
         """Write a batch and move the position from `after`; returns how many were set aside.
 

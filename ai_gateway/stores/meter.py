@@ -5,16 +5,17 @@ longer than the client's time limit and raises `BudgetUnavailable` when Redis is
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 
 import orjson
 import redis
 from redis.commands.core import Script
 
-from ai_gateway.domain.call import AdmittedCall, FinishedCall, Tally
+from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, FinishedCall, Tally
 from ai_gateway.domain.limits import Account, Limit
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
@@ -29,6 +30,8 @@ MOST_EXACT = 2**53 - 1
 """Scripts count in doubles. What a provider tells beyond this is booked as this: no write of a
 script may fail, since what it wrote before would stay."""
 
+# Unlike `dataclasses.astuple` it copies nothing; this runs twice for each call.
+_TALLY_VALUES = attrgetter(*TALLY_FIELDS)
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -80,6 +83,7 @@ class Heartbeat(StrEnum):
     REVOKED = "REVOKED"
     LAPSED = "LAPSED"
     CLOSED = "CLOSED"
+    GONE = "GONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class Meter:
         self._settle = self._script("settle")
         self._heartbeat = self._script("heartbeat")
         self._rehold = self._script("rehold")
+        self._withdraw = self._script("withdraw")
+        self._seen_seq = 0
+        self.went_back = False
+        """A sequence number fell: Redis lost what it had acknowledged."""
 
     def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale:
         """Hold the worst case in every account at once, or say which one has no room."""
@@ -112,8 +120,8 @@ class Meter:
             LEASE_MS,
             OPEN_RECORD_SECONDS,
             asked.floor.cost,
-            _tally_text(asked.floor.tally),
-            orjson.dumps(_facts(call)).decode(),
+            tally_text(asked.floor.tally),
+            orjson.dumps(call_facts(call)).decode(),
         ]
         for limit, moment in zip(asked.limits, asked.forget_at, strict=True):
             arguments += [_limit_argument(limit), int(moment.timestamp())]
@@ -125,9 +133,11 @@ class Meter:
             redis_keys.REFUSED,
             *map(redis_keys.account, call.accounts),
         ]
+        before = self._seen_seq
         with translated_errors():
             word, *rest = self._reserve(keys, arguments)
         if word in {"OK", "DUP"}:
+            self._note(int(rest[1]), before)
             return Granted(Money(int(rest[0])))
         if word == "DENY":
             index, limit_amount, spent, held = (int(part) for part in rest)
@@ -148,13 +158,26 @@ class Meter:
         arguments: list[str | int] = [
             call.request_id,
             min(finished.cost, MOST_EXACT),
-            _tally_text(finished.tally()),
+            tally_text(finished.tally()),
             orjson.dumps(_result(finished)).decode(),
             CLOSED_RECORD_SECONDS,
         ]
+        before = self._seen_seq
         with translated_errors():
-            reply = self._settle(keys, arguments)
-        return bool(reply[0] != "UNKNOWN")
+            word, *rest = self._settle(keys, arguments)
+        if word == "UNKNOWN":
+            return False
+        self._note(int(rest[1]), before)
+        return True
+
+    def begin_anew(self) -> None:
+        """Forget the sequence, after the counters were restored."""
+        self._seen_seq, self.went_back = 0, False
+
+    def _note(self, seq: int, before: int) -> None:
+        # Compared with what was known when the question went out: answers overtake one another.
+        self.went_back = self.went_back or seq < before
+        self._seen_seq = max(self._seen_seq, seq)
 
     def heartbeat(self, running: Sequence[tuple[AdmittedCall, Floor]]) -> list[Heartbeat]:
         """Renew all leases of a worker in one round trip; the answers are in the same order."""
@@ -172,7 +195,7 @@ class Meter:
                         call.request_id,
                         LEASE_MS,
                         floor.cost,
-                        _tally_text(floor.tally),
+                        tally_text(floor.tally),
                         OPEN_RECORD_SECONDS,
                     ],
                     client=pipeline,
@@ -190,6 +213,16 @@ class Meter:
         arguments += map(_limit_argument, limits)
         with translated_errors():
             return bool(self._rehold(keys, arguments) == "OK")
+
+    def withdraw(self, call: AdmittedCall) -> None:
+        """Take back a reserve whose reply never came, whether or not it ran; books nothing."""
+        keys = [
+            redis_keys.call(call.request_id),
+            redis_keys.LEASES,
+            *map(redis_keys.account, call.accounts),
+        ]
+        with translated_errors():
+            self._withdraw(keys, [call.request_id, CLOSED_RECORD_SECONDS])
 
     def counters(self, accounts: Sequence[Account]) -> list[Counters]:
         """Read accounts in one round trip."""
@@ -215,11 +248,11 @@ def _limit_argument(limit: Limit) -> int:
     return limit.amount if limit.is_amount else -1
 
 
-def _tally_text(tally: Tally) -> str:
-    return ",".join(str(min(count, MOST_EXACT)) for count in astuple(tally))
+def tally_text(tally: Tally) -> str:
+    return ",".join([str(min(count, MOST_EXACT)) for count in _TALLY_VALUES(tally)])
 
 
-def _facts(call: AdmittedCall) -> dict[str, object]:
+def call_facts(call: AdmittedCall) -> dict[str, object]:
     """What the ledger says of a call however it ends; stored in its record at reserve."""
     return {
         "user_id": call.user_id,
@@ -239,7 +272,14 @@ def _facts(call: AdmittedCall) -> dict[str, object]:
 
 def _result(finished: FinishedCall) -> dict[str, object]:
     """What is known only at the end; the cost and the counts go as differences beside it."""
-    facts = asdict(finished)
-    del facts["usage"], facts["cost"], facts["latency_ms"]
-    facts["settled_at"] = finished.settled_at.isoformat()
-    return facts
+    return {
+        "outcome": finished.outcome,
+        "usage_status": finished.usage_status,
+        "confidence": finished.confidence,
+        "price_status": finished.price_status,
+        "price_row": finished.price_row,
+        "served_model": finished.served_model,
+        "raw_usage": finished.raw_usage,
+        "ttft_ms": finished.ttft_ms,
+        "settled_at": finished.settled_at.isoformat(),
+    }

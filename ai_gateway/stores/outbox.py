@@ -202,8 +202,11 @@ class PublishedState:
         epoch: str,
         *,
         position: str = FIRST_POSITION,
+        seq: int = 0,
     ) -> bool:
         """Write the counters as the ledger has them, and the epoch last.
+
+        Entries go on after `position` in the stream and after `seq` in the sequence.
 
         False where another bookkeeper was faster: calls may run by now, and nothing is written.
         """
@@ -211,8 +214,10 @@ class PublishedState:
             pipeline.watch(redis_keys.META)  # type: ignore[no-untyped-call]  # the library's gap
             if pipeline.hexists(redis_keys.META, "epoch"):
                 return False
+            known = int(pipeline.hget(redis_keys.META, "seq") or 0)
             self._lift_ids(position)
             pipeline.multi()
+            pipeline.hset(redis_keys.META, "seq", str(max(known, seq)))
             for account, amount, forget_at in spent:
                 name = redis_keys.account(account)
                 pipeline.hset(name, "spent", str(amount))
@@ -237,6 +242,16 @@ class PublishedState:
         else:
             # It was only there to be remembered as the last id; nobody reads `position` itself.
             self._client.xdel(redis_keys.OUTBOX, position)
+
+    def is_behind(self, seq: int) -> bool:
+        """Whether the sequence is lower than one that is in the ledger already."""
+        with translated_errors():
+            return int(self._client.hget(redis_keys.META, "seq") or 0) < seq
+
+    def forget_epoch(self) -> None:
+        """Stop new calls until the counters are restored."""
+        with translated_errors():
+            self._client.hdel(redis_keys.META, "epoch")
 
     def refused(self) -> list[Account]:
         """The accounts whose last decision was a refusal and whose window is still kept."""

@@ -66,9 +66,19 @@ def configure(engine: Engine, *, busy_ms: int) -> None:
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """One short transaction; raises `GatewayUnavailable` where no connection answers."""
+    with (
+        translated_errors(),
+        Session(engine, expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn a database that does not answer into `GatewayUnavailable`."""
     try:
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise GatewayUnavailable from error
 

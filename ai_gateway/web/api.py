@@ -3,7 +3,7 @@
 Amounts are JSON numbers, exact to nine decimals, each with an integer of nano-USD beside it.
 """
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from ai_gateway.web.admin.staff import current_member
 from ai_gateway.web.context import services
 from ai_gateway.web.credentials import credential_of
 from ai_gateway.web.error_bodies import error_answer
+
+CENT = Decimal("0.01")
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1/ai/analytics")
 
@@ -83,7 +85,8 @@ def _percent(spent: Money, limit: Money | None) -> Any:
         return None
     if limit == 0:
         return 100
-    return orjson.Fragment(str(round(Decimal(spent) * 100 / Decimal(limit), 2)))
+    # Rounded down: what is not used up must not read as 100.
+    return orjson.Fragment(f"{(Decimal(spent) * 100 / limit).quantize(CENT, ROUND_DOWN)}")
 
 
 def _warning(standing: UserStanding) -> str | None:

@@ -84,7 +84,9 @@ def _unpriced(error: GatewayError) -> str:
         return ""
     return (
         f"The model `{error.model}` of {error.provider} has no known price, and your key has a "
-        "budget, so the call was not sent. The operator can add a price."
+        "budget, so the call was not sent. The operator can add the price (USD per million tokens) "
+        f'to the file of AI_GATEWAY_CONFIG:\n[[prices]]\nprovider = "{error.provider}"\n'
+        f'model = {orjson.dumps(error.model).decode()}\ninput = "..."\noutput = "..."'
     )
 
 

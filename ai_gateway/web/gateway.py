@@ -1,6 +1,7 @@
 """The blueprint `/v1`: calls of clients in, answers of providers out."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -27,6 +28,9 @@ blueprint = Blueprint("gateway", __name__, url_prefix="/v1")
 
 MAX_BODY_BYTES = 20 * 2**20
 
+CLIENT_READS_WITHIN_SECONDS = 30
+"""A client that takes nothing of its stream for so long has left, else its hold would never end."""
+
 FORWARDED_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai": ("openai-beta",),
     "anthropic": ("anthropic-version", "anthropic-beta"),
@@ -52,6 +56,10 @@ def models() -> Response:
         listed = services().proxy.models(request_id, credential_of(request), dialect)
     except GatewayError as error:
         return _error_response(error_answer(error, dialect, request_id), request_id)
+    except Exception:
+        # The outermost handler: whatever it is, the client gets its dialect's error.
+        logger.exception("call_failed", extra={"request_id": request_id})
+        return _error_response(internal_error(dialect, request_id), request_id)
     body = _anthropic_list(listed) if dialect == "anthropic" else _openai_list(listed)
     return _finish(Response(orjson.dumps(body), mimetype="application/json"), request_id)
 
@@ -110,6 +118,10 @@ class _ClientStream:
     """A relayed stream whose failure reaches the client as its dialect's own error event."""
 
     def __init__(self, stream: ByteStream, dialect: DialectName, request_id: str) -> None:
+        # Only gunicorn hands out the connection.
+        self._connection: socket.socket | None = request.environ.get("gunicorn.socket")
+        if self._connection is not None:
+            self._connection.settimeout(CLIENT_READS_WITHIN_SECONDS)
         self._stream = stream
         self._chunks = iter(stream)
         self._dialect = dialect
@@ -126,7 +138,11 @@ class _ClientStream:
             return error_event(error, self._dialect, self._request_id)
 
     def close(self) -> None:
-        self._stream.close()
+        try:
+            self._stream.close()
+        finally:
+            if self._connection is not None:
+                self._connection.settimeout(None)
 
 
 def _response(answer: Answer, dialect: DialectName, request_id: str) -> Response:

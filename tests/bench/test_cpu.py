@@ -10,7 +10,9 @@ import pytest
 from bench.cpu import (
     TICKS_PER_SECOND,
     Group,
+    OtherWork,
     Process,
+    busy_seconds,
     difference,
     family,
     gateway_role,
@@ -83,6 +85,18 @@ def test_family_of_an_ended_process_is_empty() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()
     assert family(child.pid) == []
+
+
+def test_busy_time_leaves_out_idle_and_waiting() -> None:
+    stat = "cpu  100 20 30 999999 8888 7 6 5 0 0\ncpu0 1 1 1 1\n"
+    assert busy_seconds(stat) == 150 / TICKS_PER_SECOND
+
+
+def test_work_of_our_own_is_not_other_work() -> None:
+    others = OtherWork()
+    subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
+    # What else runs here meanwhile is not known, so only the lower end can be held.
+    assert others.share() >= 0
 
 
 def test_waiting_ends_at_its_limit_while_cpu_time_grows() -> None:

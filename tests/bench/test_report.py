@@ -7,7 +7,16 @@ import pytest
 
 from bench.errors import BenchError
 from bench.figures import Figures
-from bench.report import BEGIN, END, HEADINGS, markdown, text_table, with_figures, write_json
+from bench.report import (
+    BEGIN,
+    END,
+    HEADINGS,
+    machine,
+    markdown,
+    text_table,
+    with_figures,
+    write_json,
+)
 
 NGINX = Figures("nginx", 32, 10, {"other": 20.0}, 20.0, 50_000.0, 0.5, 0.9, 1.0)
 OURS = Figures("AI Gateway", 32, 10, {"worker": 400.0, "valkey": 50.0}, 450.0, 2000.0, 16, 20, 25)
@@ -27,8 +36,9 @@ def test_ratio_is_left_out_where_nginx_had_no_such_load() -> None:
 
 
 def test_markdown_rows_have_a_cell_for_each_heading() -> None:
-    where = {"date": "2026-01-02", "cores": "2", "cpu": "X", "python": "3.11", "linux": "6"}
-    table = [line for line in markdown([NGINX, OURS], where).splitlines() if line.startswith("|")]
+    table = [
+        line for line in markdown([NGINX, OURS], machine(0.25)).splitlines() if line.startswith("|")
+    ]
     assert {line.count("|") for line in table} == {len(HEADINGS) + 1}
 
 
@@ -50,8 +60,8 @@ def test_the_page_has_its_marks() -> None:
 
 def test_json_has_every_round_and_the_medians(tmp_path: Path) -> None:
     path = tmp_path / "results" / "latest.json"
-    write_json(path, [NGINX, OURS, OURS], [NGINX, OURS])
+    write_json(path, machine(0.25), [NGINX, OURS, OURS], [NGINX, OURS])
     content = json.loads(path.read_text(encoding="utf-8"))
     assert [len(content[name]) for name in ("rounds", "medians")] == [3, 2]
     assert content["medians"][1]["cpu_us"] == {"worker": 400.0, "valkey": 50.0}
-    assert set(content["machine"]) == {"date", "cores", "cpu", "python", "linux"}
+    assert content["machine"]["other_work"] == "25%"

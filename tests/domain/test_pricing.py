@@ -197,3 +197,10 @@ def test_hold_takes_the_dearest_tier() -> None:
         "r", "lab", "m", (Tier(-1, flat_rates(1000, 5000)), Tier(9, flat_rates(2000, 3000)))
     )
     assert plan_hold(row, input_tokens=1, output_tokens=1).amount() == 2 + 5
+
+
+@pytest.mark.parametrize("name", RATE_NAMES)
+def test_hold_takes_the_dearest_kind_whichever_it_is(name: str) -> None:
+    row = flat_row(1_000, 1_000, **{name: 9_000})
+    plan = plan_hold(row, input_tokens=1, output_tokens=1)
+    assert plan.amount() == 1 + 9

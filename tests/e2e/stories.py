@@ -12,6 +12,7 @@ from typing import Any
 from simulator.calls import CallFacts
 from tests.e2e import processes
 from tests.e2e.caller import DIALECTS, Answer, Caller, Dialect, Stream
+from tests.e2e.operating import Operator
 from tests.running import RunningGateway, wait_for
 
 STREAM_END = {"openai": b"data: [DONE]\n\n", "anthropic": b'data: {"type":"message_stop"}\n\n'}
@@ -33,6 +34,7 @@ class KilledWorker:
     leases: int
     answers_while_valkey_hung: Answers
     entries_of_hung: list[dict[str, Any]]
+    unread: list[dict[str, Any]]
     abandoned: list[dict[str, Any]]
     abandoned_calls: list[CallFacts]
 
@@ -60,13 +62,14 @@ class Restart:
 def killed_worker(folder: Path) -> KilledWorker:
     """`kill -9` for one of two workers.
 
-    Before that Valkey hangs for a while, and clients leave this gateway that does not drain: the
-    end of the story is later than any lease that could have been left by these.
+    Before that Valkey hangs for a while, and clients leave this gateway that does not drain; after
+    it one client does not read. The end of the story is later than any lease left by these.
     """
     gateway = RunningGateway(folder, {"AI_GATEWAY_ON_DISCONNECT": "cancel"})
     try:
         gateway.start()
-        caller, leaver, hung = (Caller(gateway, gateway.make_key()) for _ in range(3))
+        with Operator(gateway) as operator:
+            caller, leaver, hung, idler = (operator.new_caller() for _ in range(4))
         while_hung = _while_valkey_hangs(hung)
         for _, stream in _open(leaver, "[[tokens=2000]] [[pace=20]]", DIALECTS):
             stream.leave()
@@ -74,9 +77,13 @@ def killed_worker(folder: Path) -> KilledWorker:
         victim, other = processes.workers(gateway)
         processes.kill(victim)
         killed_at = time.monotonic()
+        idle = idler.send("openai", "[[tokens=100000]]", stream=True, max_tokens=100_000)
         _read(streams)
         answers = [caller.ask(dialect, "[[tokens=1]]") for dialect in DIALECTS * 5]
         entries = {entry["request_id"]: entry for entry in caller.booked_once(30)}
+        gateway.flask("ledger", "verify")
+        unread = idler.booked_once(1)
+        idle.close()
         return KilledWorker(
             streams=streams,
             entries=entries,
@@ -87,6 +94,7 @@ def killed_worker(folder: Path) -> KilledWorker:
             leases=sum(caller.has_lease(request_id) for request_id in entries),
             answers_while_valkey_hung=while_hung,
             entries_of_hung=gateway.ledger(hung.key),
+            unread=unread,
             abandoned=leaver.booked_once(2),
             abandoned_calls=leaver.simulated(),
         )
@@ -118,12 +126,14 @@ def restart(folder: Path) -> Restart:
         counters = {
             scope: caller.account(scope, "month") for scope in ("user", "key", "installation")
         }
-        user = Caller(gateway, gateway.make_key())
+        with Operator(gateway) as operator:
+            user = operator.new_caller()
         streams = _open(user, "[[tokens=80]] [[pace=50]]", DIALECTS)
         processes.kill(processes.child(gateway, "valkey"))
         without = _ask_at_once(user)
         _read(streams)
         wait_for(lambda: user.ask("openai").status == 200, "calls are served again")
+        gateway.flask("ledger", "verify")
         return Restart(
             short=short,
             long=long,
@@ -160,9 +170,18 @@ def _while_valkey_hangs(caller: Caller) -> Answers:
     valkey = processes.child(caller.gateway, "valkey")
     processes.kill(valkey, signal.SIGSTOP)
     try:
-        return _ask_at_once(caller)
+        answers = _ask_at_once(caller)
     finally:
         processes.kill(valkey, signal.SIGCONT)
+    # The story kills a worker next, and what it has not taken back by then would lapse.
+    wait_for(lambda: _taken_back(caller) == len(answers), "the holds in doubt are taken back")
+    return answers
+
+
+def _taken_back(caller: Caller) -> int:
+    with caller.gateway.store() as store:
+        records = store.scan_iter("{agw}:call:*", count=1000)
+        return sum(store.hget(record, "granted") == "0" for record in records)
 
 
 def _ask_at_once(caller: Caller) -> Answers:

@@ -12,7 +12,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 
 from tests.e2e.caller import Caller, metric, usd
-from tests.e2e.conftest import Operator
+from tests.e2e.operating import Operator
 from tests.running import RunningGateway
 
 MODEL = "claude-haiku-5-5"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.caller import DIALECTS, PATHS, Caller, Dialect, Headers, left_open, request
+from tests.e2e.operating import Operator
 from tests.running import RunningGateway
 
 MB = 2**20
@@ -102,6 +103,25 @@ def test_bad_request_is_refused_with_its_reason_and_costs_nothing(
     # What comes later is in the ledger after all that came before.
     assert caller.ask(dialect, "[[tokens=1]]").status == 200
     assert len(caller.booked_once(1)) == len(caller.simulated()) == 1
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("option", "status", "words"),
+    [
+        (("--model", "some-other-model"), 403, "not allowed to use the model"),
+        (("--expires", "2026-01-01"), 401, "Incorrect API key"),
+    ],
+    ids=["model", "expired"],
+)
+def test_key_is_refused_what_it_is_not_for(
+    operator: Operator, dialect: Dialect, option: tuple[str, str], status: int, words: str
+) -> None:
+    caller = operator.new_caller(*option)
+    answer = caller.ask(dialect)
+    assert answer.status == status
+    assert words in answer.error(dialect)["message"]
+    assert caller.simulated() == caller.gateway.ledger(caller.key) == []
 
 
 def test_refusal_tells_nothing_of_the_machine(caller: Caller) -> None:

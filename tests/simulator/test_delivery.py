@@ -172,6 +172,43 @@ def test_pace_comes_between_two_chunks(ask: Ask) -> None:
     assert time.monotonic() - started >= 3 * 0.04
 
 
+def test_silence_comes_once_after_the_first_chunk(ask: Ask) -> None:
+    started = time.monotonic()
+    answer = ask("[[tokens=4]] [[silence=80]] [[split=100000]]", stream=True)
+    assert 0.08 <= time.monotonic() - started < 0.16
+    before, _ = answer.chunks
+    assert b"Hello" in before
+    assert b" from" not in before
+
+
+def test_silence_does_nothing_to_a_whole_answer(ask: Ask) -> None:
+    started = time.monotonic()
+    assert ask("[[silence=5000]]").status == 200
+    assert time.monotonic() - started < 5
+
+
+def test_client_that_leaves_in_the_silence_is_noticed(
+    connect: Callable[[], RawConnection], simulator: RunningSimulator
+) -> None:
+    body = {
+        "model": "gpt-4o",
+        "stream": True,
+        "messages": [{"role": "user", "content": "[[tokens=9]] [[silence=30000]]"}],
+    }
+    with connect() as connection:
+        connection.send("POST", "/v1/chat/completions", body, {"authorization": "Bearer k"})
+        connection.read_until(b"Hello")
+    (call,) = simulator.calls()
+    assert (call["finished"], call["sent_chunks"]) == (False, 1)
+
+
+def test_failed_is_an_error_in_the_stream(ask: Ask, dialect: str) -> None:
+    answer = ask("[[tokens=9]] [[failed=2]]", stream=True)
+    assert words_in(answer, dialect) == 2
+    assert "error" in orjson.loads(answer.body.rstrip(b"\n").rpartition(b"data: ")[2])
+    assert ask("[[failed=2]]").status == 200
+
+
 def test_garbage_is_no_json(ask: Ask, simulator: RunningSimulator) -> None:
     answer = ask("[[garbage]]")
     assert answer.status == 200

@@ -1,11 +1,10 @@
 """The ledger in SQL, exactly once, on each database that we serve."""
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,55 +33,10 @@ from ai_gateway.stores.tables import (
     UsageHour,
 )
 from tests.engines import opened_engine
-from tests.money import MOST, UTC_ZONE, key_record
+from tests.money import MOST, NO_TALLY, NOON, UTC_ZONE, key_record, outbox_entry
 
-NOW = datetime(2026, 11, 25, 12, 34, 56, 789_000, tzinfo=UTC)
 KOLKATA = ZoneInfo("Asia/Kolkata")
-NO_TALLY = dict.fromkeys(TALLY_FIELDS, 0)
 KEY_WORDS = ("provider", "model", "user_id")
-
-
-def entry(number: int = 1, cost: int = 40, **changes: Any) -> OutboxEntry:
-    """One entry of a call of its own; what is no field of it is one of its words."""
-    user_id = changes.get("user_id", 1)
-    admitted_at = changes.get("admitted_at", NOW)
-    record = key_record(user_id=user_id, subject_id=user_id)
-    usual = OutboxEntry(
-        stream_id=f"{number}-0",
-        kind="call",
-        request_id=f"req_{number}",
-        entry_no=1,
-        seq=number,
-        cost=Money(cost),
-        total=Money(cost),
-        tally=NO_TALLY | {"requests": 1, "input_tokens": 7, "output_tokens": 5, "latency_ms": 900},
-        accounts=accounts_of(record.subjects, admitted_at, UTC_ZONE),
-        words={
-            "user_id": user_id,
-            "key_id": "k0000001",
-            "provider": "openai",
-            "model_requested": "gpt-4o-mini",
-            "model": "gpt-4o-mini",
-            "operation": "chat",
-            "stream": False,
-            "price_book": "test",
-            "outcome": "success",
-            "usage_status": "exact",
-            "confidence": "reported",
-            "price_status": "priced",
-            "price_row": "openai/gpt-4o-mini",
-            "served_model": "gpt-4o-mini",
-            "raw_usage": None,
-            "ttft_ms": None,
-            "held_nano_usd": 100,
-        },
-        admitted_at=NOW,
-        settled_at=NOW + timedelta(seconds=2),
-    )
-    fields = {field.name for field in dataclasses.fields(OutboxEntry)}
-    words = {name: value for name, value in changes.items() if name not in fields}
-    given = {name: value for name, value in changes.items() if name in fields}
-    return dataclasses.replace(usual, **given, words=usual.words | words)
 
 
 class Books:
@@ -94,7 +48,7 @@ class Books:
 
     def book(self, *batch: OutboxEntry | UnreadableEntry, after: str | None = None) -> int:
         position = self.ledger.position() if after is None else after
-        return self.ledger.book(batch, after=position, now=NOW)
+        return self.ledger.book(batch, after=position, now=NOON)
 
     def all(self, table: type[Base]) -> list[Any]:
         with Session(self.engine) as session:
@@ -143,23 +97,25 @@ class TestBooking:
     """One batch, one transaction."""
 
     def test_a_call_is_written_with_all_that_is_known(self, books: Books) -> None:
-        assert books.book(entry(3, stream=True, ttft_ms=56, raw_usage='{"a":1}')) == 0
+        assert books.book(outbox_entry(3, stream=True, ttft_ms=56, raw_usage='{"a":1}')) == 0
         [row] = books.all(LedgerEntry)
         assert (row.request_id, row.entry_no, row.kind, row.seq) == ("req_3", 1, "call", 3)
         assert (row.cost_nano_usd, row.total_after_nano_usd, row.held_nano_usd) == (40, 40, 100)
-        assert (row.admitted_at, row.settled_at) == (NOW, NOW + timedelta(seconds=2))
+        assert (row.admitted_at, row.settled_at) == (NOON, NOON + timedelta(seconds=2))
         assert row.stream is True
         assert (row.ttft_ms, row.raw_usage) == (56, '{"a":1}')
         assert (row.input_tokens, row.output_tokens, row.requests) == (7, 5, 1)
 
     def test_the_position_moves_with_the_batch(self, books: Books) -> None:
         assert books.ledger.position() == FIRST_POSITION
-        books.book(entry(1), entry(2))
+        books.book(outbox_entry(1), outbox_entry(2))
         assert books.ledger.position() == "2-0"
 
     def test_roll_ups_are_the_sum_of_the_entries(self, books: Books) -> None:
-        books.book(entry(1, 10), entry(2, 20, model="o3", user_id=2), entry(3, 30))
-        books.book(entry(4, 400, provider="anthropic", admitted_at=NOW - timedelta(days=3)))
+        books.book(
+            outbox_entry(1, 10), outbox_entry(2, 20, model="o3", user_id=2), outbox_entry(3, 30)
+        )
+        books.book(outbox_entry(4, 400, provider="anthropic", admitted_at=NOON - timedelta(days=3)))
         books.assert_roll_ups_are_the_sum_of_the_entries()
         assert books.totals()["installation:0:2026-11"] == 460
         assert books.totals()["user:1:2026-11-25"] == 40
@@ -167,16 +123,16 @@ class TestBooking:
         assert books.totals()["user:1:2026-11-22"] == 400
 
     def test_amounts_stay_exact_up_to_the_highest_limit(self, books: Books) -> None:
-        books.book(entry(1, MOST), entry(2, 1))
+        books.book(outbox_entry(1, MOST), outbox_entry(2, 1))
         assert books.totals()["installation:0:2026-11"] == MOST + 1
         assert books.ledger.total_cost() == MOST + 1
 
     def test_a_negative_difference_lowers_every_sum(self, books: Books) -> None:
-        lower = entry(
+        lower = outbox_entry(
             2, -15, request_id="req_1", entry_no=2, total=25,
             tally=NO_TALLY | {"failures": -1, "output_tokens": -5},
         )  # fmt: skip
-        books.book(entry(1, 40, tally=NO_TALLY | {"requests": 1, "failures": 1}))
+        books.book(outbox_entry(1, 40, tally=NO_TALLY | {"requests": 1, "failures": 1}))
         books.book(lower)
         books.assert_roll_ups_are_the_sum_of_the_entries()
         assert books.ledger.total_cost() == 25
@@ -184,14 +140,14 @@ class TestBooking:
         assert books.sums(UsageHour)["requests"] == 1
 
     def test_a_call_that_cost_nothing_is_booked_too(self, books: Books) -> None:
-        books.book(entry(1, 0))
+        books.book(outbox_entry(1, 0))
         assert len(books.all(LedgerEntry)) == 1
         assert books.totals()["user:1:2026-11-25"] == 0
 
     @pytest.mark.parametrize("size", [1, 500])
     def test_a_whole_batch_is_taken(self, books: Books, size: int) -> None:
         batch = [
-            entry(number, number, user_id=number % 7, model=f"model-{number % 11}")
+            outbox_entry(number, number, user_id=number % 7, model=f"model-{number % 11}")
             for number in range(1, size + 1)
         ]
         books.book(*batch)
@@ -201,7 +157,7 @@ class TestBooking:
     def test_sum_by_user_is_sum_by_provider_is_sum_by_model(self, books: Books) -> None:
         books.book(
             *(
-                entry(
+                outbox_entry(
                     number, number * 7, user_id=number % 3,
                     provider=("openai", "anthropic")[number % 2], model=f"m{number % 5}",
                 )
@@ -221,7 +177,7 @@ class TestExactlyOnce:
     """Whatever is repeated, crashes or races."""
 
     def test_the_same_batch_from_the_same_position_is_written_once(self, books: Books) -> None:
-        batch = [entry(1), entry(2)]
+        batch = [outbox_entry(1), outbox_entry(2)]
         books.book(*batch, after=books.ledger.position())
         before = books.state()
         with pytest.raises(AnotherBookkeeperWasFaster):
@@ -230,20 +186,25 @@ class TestExactlyOnce:
 
     def test_a_position_that_nobody_made_yet_moves_nothing(self, books: Books) -> None:
         with pytest.raises(AnotherBookkeeperWasFaster):
-            books.book(entry(1), after=FIRST_POSITION)
+            books.book(outbox_entry(1), after=FIRST_POSITION)
         assert books.all(LedgerEntry) == []
 
     def test_what_was_booked_before_is_skipped_with_its_sums(self, books: Books) -> None:
-        books.book(entry(1, 40), entry(2, 60))
-        replayed = entry(3, 40, request_id="req_1")
-        assert books.book(replayed, entry(4, 5)) == 0
+        books.book(outbox_entry(1, 40), outbox_entry(2, 60))
+        replayed = outbox_entry(3, 40, request_id="req_1")
+        assert books.book(replayed, outbox_entry(4, 5)) == 0
         assert books.aside() == {}
         assert [row.request_id for row in books.all(LedgerEntry)] == ["req_1", "req_2", "req_4"]
         books.assert_roll_ups_are_the_sum_of_the_entries()
         assert books.ledger.position() == "4-0"
 
     def test_what_comes_twice_in_one_batch_is_written_once(self, books: Books) -> None:
-        assert books.book(entry(1, 40), entry(2, 40, request_id="req_1"), entry(3, 5)) == 0
+        assert (
+            books.book(
+                outbox_entry(1, 40), outbox_entry(2, 40, request_id="req_1"), outbox_entry(3, 5)
+            )
+            == 0
+        )
         assert books.aside() == {}
         assert books.ledger.total_cost() == 45
         books.assert_roll_ups_are_the_sum_of_the_entries()
@@ -252,28 +213,28 @@ class TestExactlyOnce:
     def test_a_repeat_with_another_amount_is_set_aside(
         self, books: Books, *, in_one_batch: bool
     ) -> None:
-        first, other = entry(1, 40), entry(2, 41, request_id="req_1")
+        first, other = outbox_entry(1, 40), outbox_entry(2, 41, request_id="req_1")
         if in_one_batch:
-            assert books.book(first, other, entry(3, 5)) == 1
+            assert books.book(first, other, outbox_entry(3, 5)) == 1
         else:
             books.book(first)
-            assert books.book(other, entry(3, 5)) == 1
+            assert books.book(other, outbox_entry(3, 5)) == 1
         assert books.aside() == {"2-0": "entry req_1 1 is booked at 40"}
         assert books.ledger.total_cost() == 45
         books.assert_roll_ups_are_the_sum_of_the_entries()
 
     def test_entries_of_one_call_are_no_repeats(self, books: Books) -> None:
-        second = entry(2, 5, request_id="req_1", entry_no=2, tally=NO_TALLY)
-        books.book(entry(1, 40), second)
+        second = outbox_entry(2, 5, request_id="req_1", entry_no=2, tally=NO_TALLY)
+        books.book(outbox_entry(1, 40), second)
         assert len(books.all(LedgerEntry)) == 2
         assert books.aside() == {}
 
     def test_numbers_may_repeat_after_redis_went_back(self, books: Books) -> None:
-        books.book(entry(1, 40, seq=7), entry(2, 60, seq=7))
+        books.book(outbox_entry(1, 40, seq=7), outbox_entry(2, 60, seq=7))
         assert [row.seq for row in books.all(LedgerEntry)] == [7, 7]
 
     def test_bookkeepers_at_once_write_each_entry_once(self, books: Books) -> None:
-        stream = [entry(number, number) for number in range(1, 201)]
+        stream = [outbox_entry(number, number) for number in range(1, 201)]
         together = Barrier(3)
         threads = [Thread(target=_work, args=(books, stream, together)) for _ in range(3)]
         for thread in threads:
@@ -311,7 +272,7 @@ def _work(books: Books, stream: Sequence[OutboxEntry], together: Barrier) -> Non
         if not batch:
             return
         try:
-            books.ledger.book(batch, after=position, now=NOW)
+            books.ledger.book(batch, after=position, now=NOON)
         except AnotherBookkeeperWasFaster:
             continue
 
@@ -321,10 +282,10 @@ class TestSetAside:
 
     def test_an_unreadable_entry_is_kept_beside_the_others(self, books: Books) -> None:
         aside = UnreadableEntry("2-0", "KeyError: 'cost'", '{"kind": "call"}')
-        assert books.book(entry(1), aside, entry(3)) == 1
+        assert books.book(outbox_entry(1), aside, outbox_entry(3)) == 1
         [row] = books.all(SetAsideEntry)
         assert (row.stream_id, row.reason, row.payload, row.created_at) == (
-            "2-0", "KeyError: 'cost'", '{"kind": "call"}', NOW,
+            "2-0", "KeyError: 'cost'", '{"kind": "call"}', NOON,
         )  # fmt: skip
         assert len(books.all(LedgerEntry)) == 2
         assert books.ledger.position() == "3-0"
@@ -352,14 +313,14 @@ class TestSetAside:
     def test_what_the_database_refuses_leaves_nothing_of_its_batch(
         self, books: Books, bad: dict[str, Any]
     ) -> None:
-        books.book(entry(1))
+        books.book(outbox_entry(1))
         before = books.state()
         with pytest.raises(UnbookableBatch) as caught:
-            books.book(entry(2), entry(3, **bad))
+            books.book(outbox_entry(2), outbox_entry(3, **bad))
         assert caught.value.__cause__ is not None
         assert books.state() == before
 
-    FAULTS: dict[str, str] = {
+    FAULTS: ClassVar[dict[str, str]] = {
         "a column that is not there yet": "ALTER TABLE ledger_entry DROP COLUMN raw_usage",
         "a table that is not there": "DROP TABLE usage_hour",
         "a table of set-aside entries that is not there": "DROP TABLE set_aside_entry",
@@ -370,19 +331,19 @@ class TestSetAside:
         self, books: Books, fault: str
     ) -> None:
         """Else a bookkeeper that runs before the migration would set the whole outbox aside."""
-        books.book(entry(1))
+        books.book(outbox_entry(1))
         with books.engine.begin() as connection:
             connection.execute(text(self.FAULTS[fault]))
         with pytest.raises(GatewayUnavailable):
-            books.book(entry(2), UnreadableEntry("3-0", "a", "b"))
+            books.book(outbox_entry(2), UnreadableEntry("3-0", "a", "b"))
         assert books.ledger.position() == "1-0"
 
     @pytest.mark.postgresql
     def test_a_database_that_only_reads_is_no_fault_of_an_entry(self, postgresql: Books) -> None:
-        postgresql.book(entry(1))
+        postgresql.book(outbox_entry(1))
         read_only = postgresql.engine.execution_options(postgresql_readonly=True)
         with pytest.raises(GatewayUnavailable):
-            Ledger(read_only, UTC_ZONE).book([entry(2)], after="1-0", now=NOW)
+            Ledger(read_only, UTC_ZONE).book([outbox_entry(2)], after="1-0", now=NOON)
 
     @pytest.mark.postgresql
     @pytest.mark.parametrize("bad", [{"model": "x" * 161}, {"raw_usage": "a\0b"}], ids=str)
@@ -390,7 +351,7 @@ class TestSetAside:
         self, postgresql: Books, bad: dict[str, Any]
     ) -> None:
         with pytest.raises(UnbookableBatch):
-            postgresql.book(entry(1, **bad))
+            postgresql.book(outbox_entry(1, **bad))
 
 
 @pytest.fixture
@@ -405,7 +366,7 @@ class TestHours:
     def test_an_hour_begins_where_the_local_clock_says(self, engine: Engine) -> None:
         books = Books(engine, KOLKATA)
         # 12:34 UTC is 18:04 in Kolkata; half an hour earlier it was 17:34 there.
-        books.book(entry(1, 1), entry(2, 2, admitted_at=NOW - timedelta(minutes=30)))
+        books.book(outbox_entry(1, 1), outbox_entry(2, 2, admitted_at=NOON - timedelta(minutes=30)))
         hours = {row.hour: row.cost_nano_usd for row in books.all(UsageHour)}
         assert hours == {
             datetime(2026, 11, 25, 12, 30, tzinfo=UTC): 1,
@@ -414,7 +375,11 @@ class TestHours:
 
     def test_an_hour_has_a_row_for_each_user_provider_and_model(self, books: Books) -> None:
         books.book(
-            entry(1), entry(2), entry(3, user_id=2), entry(4, provider="x"), entry(5, model="y")
+            outbox_entry(1),
+            outbox_entry(2),
+            outbox_entry(3, user_id=2),
+            outbox_entry(4, provider="x"),
+            outbox_entry(5, model="y"),
         )
         rows = books.all(UsageHour)
         assert sorted(row.requests for row in rows) == [1, 1, 1, 2]
@@ -444,21 +409,21 @@ class TestHours:
         midnight = datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
         month = datetime(2026, 10, 31, 18, 30, tzinfo=UTC)
         books.book(
-            entry(1, 1, admitted_at=midnight),
-            entry(2, 10, admitted_at=midnight - timedelta(seconds=1)),
-            entry(3, 100, admitted_at=month),
-            entry(4, 1000, admitted_at=month - timedelta(seconds=1)),
+            outbox_entry(1, 1, admitted_at=midnight),
+            outbox_entry(2, 10, admitted_at=midnight - timedelta(seconds=1)),
+            outbox_entry(3, 100, admitted_at=month),
+            outbox_entry(4, 1000, admitted_at=month - timedelta(seconds=1)),
         )
-        assert books.ledger.cost_since(Window.DAY, NOW) == 1
-        assert books.ledger.cost_since(Window.MONTH, NOW) == 111
+        assert books.ledger.cost_since(Window.DAY, NOON) == 1
+        assert books.ledger.cost_since(Window.MONTH, NOON) == 111
 
     def test_an_empty_ledger_cost_nothing(self, books: Books) -> None:
-        assert books.ledger.cost_since(Window.DAY, NOW) == 0
+        assert books.ledger.cost_since(Window.DAY, NOON) == 0
         assert books.ledger.total_cost() == 0
         assert books.ledger.spent(["2026-11"]) == []
 
     def test_adjustments_are_no_cost_of_calls(self, books: Books) -> None:
-        books.book(entry(1, 40), entry(2, -40, kind="adjustment", tally=NO_TALLY))
+        books.book(outbox_entry(1, 40), outbox_entry(2, -40, kind="adjustment", tally=NO_TALLY))
         assert books.ledger.total_cost() == 40
         assert books.totals()["user:1:2026-11-25"] == 0
 
@@ -467,7 +432,7 @@ class TestTotals:
     """What the counters in Redis have to be."""
 
     def test_only_of_the_windows_that_are_asked_for(self, books: Books) -> None:
-        books.book(entry(1, 40), entry(2, 60, admitted_at=NOW - timedelta(days=1)))
+        books.book(outbox_entry(1, 40), outbox_entry(2, 60, admitted_at=NOON - timedelta(days=1)))
         spent = dict(books.ledger.spent(["2026-11-25", "2026-11"]))
         assert spent == {
             Account(Scope.INSTALLATION, 0, Window.MONTH, "2026-11"): 100,
@@ -492,7 +457,7 @@ class TestRefusals:
         return {f"{r.scope}:{r.subject_id}:{r.window_id}" for r in rows if r.is_refused}
 
     def test_a_mark_comes_and_goes(self, books: Books) -> None:
-        books.book(entry(1, 40))
+        books.book(outbox_entry(1, 40))
         books.ledger.mark_refused([self.DAY, self.OTHER], self.WINDOWS)
         assert self.marked(books) == {"user:1:2026-11-25", "key:9:2026-11-25"}
         books.ledger.mark_refused([self.MONTH, self.OTHER], self.WINDOWS)
@@ -501,10 +466,10 @@ class TestRefusals:
         assert self.marked(books) == set()
 
     def test_a_mark_changes_no_amount(self, books: Books) -> None:
-        books.book(entry(1, 40))
+        books.book(outbox_entry(1, 40))
         before = books.totals()
         books.ledger.mark_refused([self.DAY], self.WINDOWS)
-        books.book(entry(2, 2))
+        books.book(outbox_entry(2, 2))
         assert books.totals() == {name: spent + 2 for name, spent in before.items()}
         assert self.marked(books) == {"user:1:2026-11-25"}
 

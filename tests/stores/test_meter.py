@@ -130,7 +130,8 @@ def test_counters_that_cannot_be_trusted_are_told(store: MoneyStore) -> None:
 
 def test_accounts_that_nobody_used_have_nothing(store: MoneyStore) -> None:
     call = admitted_call()
-    assert store.meter.counters(call.accounts) == [Counters(Money(0), Money(0), is_refused=False)] * 5
+    nothing = Counters(Money(0), Money(0), is_refused=False)
+    assert store.meter.counters(call.accounts) == [nothing] * 5
     assert store.meter.counters([]) == []
 
 

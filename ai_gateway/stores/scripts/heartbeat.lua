@@ -6,9 +6,10 @@
 -- ARGV  1 request id   2 lease (ms)   3 floor of the cost (nano-USD)   4 floor of the tally
 --       5 life of the record while open (s)
 -- Reply 'OK' | 'REVOKED' (renewed, but the stream has to end) | 'LAPSED' (the hold is gone: hold
---       again or end) | 'CLOSED'
+--       again or end) | 'CLOSED' | 'GONE' (Redis lost the record)
 local call, leases = KEYS[1], KEYS[2]
 local record = redis.call('HMGET', call, 'open', 'hold')
+if not record[1] then return 'GONE' end
 if record[1] ~= '1' then return 'CLOSED' end
 if not redis.call('ZSCORE', leases, ARGV[1]) then return 'LAPSED' end
 local time = redis.call('TIME')

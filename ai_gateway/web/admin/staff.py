@@ -4,8 +4,8 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, ClassVar
 
-from flask import Blueprint, Flask, Response, abort, redirect, request, session, url_for
-from flask.sessions import SecureCookieSessionInterface
+from flask import Blueprint, Flask, Request, Response, abort, redirect, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_admin.base import Admin, BaseView
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import CSRFProtect
@@ -22,6 +22,7 @@ csrf = CSRFProtect()  # type: ignore[no-untyped-call]  # it ships no types
 
 COOKIE_NAME = "ai_gateway"
 SECURE_PREFIX = "__Host-"
+CALL_PATHS = "/v1/"
 
 
 class StaffMember(UserMixin):
@@ -36,7 +37,15 @@ class StaffMember(UserMixin):
 
 
 class StaffCookie(SecureCookieSessionInterface):
-    """`__Host-` and Secure, but for plain HTTP at loopback, where a browser would drop it."""
+    """`__Host-` and Secure, but for plain HTTP at loopback, where a browser would drop it.
+
+    Calls of clients have no session: reading one would cost each of them, and say `Vary: Cookie`.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(CALL_PATHS):
+            return None
+        return super().open_session(app, request)
 
     def get_cookie_name(self, _app: Flask) -> str:
         return COOKIE_NAME if is_plain_loopback() else SECURE_PREFIX + COOKIE_NAME

@@ -1,0 +1,68 @@
+"""The operator's own prices as rows of the book. They come before the list, as whole rows."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from ai_gateway.domain.pricing import PriceRow, Rates, Tier
+from ai_gateway.stores.list_prices import PICO_USD_PER_TOKEN
+from ai_gateway.stores.model_names import with_and_without_date
+
+PREFIX = "operator/"
+
+
+def operator_row(
+    provider: str,
+    model: str,
+    amounts: Mapping[str, Decimal],
+    tier: tuple[int, Mapping[str, Decimal]] | None = None,
+) -> PriceRow:
+    """Make a row of USD for a million tokens, named as the rates are; input and output are needed.
+
+    `tier` has the input tokens above which its own amounts hold. What it leaves out costs there
+    what its parent costs: cached and written input cost what input does, where the tier has a
+    price for input.
+    """
+    tiers = [Tier(-1, _rates(amounts))]
+    if tier is not None:
+        over_input_tokens, own = tier
+        kept = {"output"} if "input" in own else set(amounts)
+        above = {name: amounts[name] for name in kept} | dict(own)
+        tiers.append(Tier(over_input_tokens, _rates(above)))
+    return PriceRow(f"{PREFIX}{provider}/{model}", provider, model, tuple(tiers))
+
+
+def outranks(asked: PriceRow, served: PriceRow, served_model: str) -> bool:
+    """Whether the operator's row of the asked model holds for what was served as well.
+
+    It does for the dated name of the same model, unless the operator priced that one apart.
+    """
+    is_own = asked.row_id.startswith(PREFIX) and not served.row_id.startswith(PREFIX)
+    return is_own and asked.model in with_and_without_date(served_model)
+
+
+def _rates(amounts: Mapping[str, Decimal]) -> Rates:
+    """Every kind at its own rate, or at its parent's where it has none."""
+    fresh, answer = _pico(amounts["input"]), _pico(amounts["output"])
+    cached = _pico(amounts["cached_input"]) if "cached_input" in amounts else fresh
+    written = _pico(amounts["cache_write"]) if "cache_write" in amounts else fresh
+    is_long_known = "cache_write_long" in amounts
+    return Rates(
+        input=fresh,
+        output=answer,
+        cached_input=cached,
+        cache_write=written,
+        cache_write_long=_pico(amounts["cache_write_long"]) if is_long_known else written,
+        audio_input=fresh,
+        cached_audio=cached,
+        image_input=fresh,
+        reasoning=answer,
+        audio_output=answer,
+        image_output=answer,
+    )
+
+
+def _pico(usd_per_million: Decimal) -> int:
+    pico = usd_per_million * PICO_USD_PER_TOKEN
+    if pico < 0 or pico != pico.to_integral_value():
+        raise ValueError(f"a price of {usd_per_million} USD per million tokens is not exact")
+    return int(pico)

@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- Take back a reserve whose reply never came, of a call that was therefore not sent. Where it has
+-- not run yet, a closed record makes it a repeat when it does. Nothing is booked.
+--
+-- KEYS  1 call record  2 leases  3.. accounts of the call
+-- ARGV  1 request id   2 life of the closed record (s)
+-- Reply 'OK' | 'DUP' (closed already)
+local call, leases = KEYS[1], KEYS[2]
+local open, hold = unpack(redis.call('HMGET', call, 'open', 'hold'))
+if open == '0' then return 'DUP' end
+local release = string.format('%.0f', 0 - tonumber(hold or '0'))
+for i = 3, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('HINCRBY', KEYS[i], 'held', release) end
+end
+redis.call('HSET', call, 'open', '0', 'granted', '0', 'hold', '0', 'chg', '0', 'n', '0')
+redis.call('EXPIRE', call, ARGV[2])
+redis.call('ZREM', leases, ARGV[1])
+return 'OK'

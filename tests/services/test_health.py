@@ -1,0 +1,95 @@
+"""Whether a call could be served, and the state that a scrape shows."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import redis
+
+from ai_gateway.services.health import UPDATED_AT, Health
+from ai_gateway.stores.meter import Meter
+from ai_gateway.stores.outbox import PublishedState
+from ai_gateway.stores.redis_client import connect
+from ai_gateway.telemetry.metrics import FIGURE_SILENCE_SECONDS, Metrics
+from tests.services.workbench import NOW, SetClock
+
+FIGURES = {"spend_day_nano_usd": 5, "lag_seconds": 2}
+
+
+def health_on(client: redis.Redis, clock: SetClock, *, is_sql_up: bool = True) -> Health:
+    return Health(
+        Meter(client),
+        PublishedState(client),
+        metrics=Metrics(slot=0),
+        is_sql_up=lambda: is_sql_up,
+        clock=clock,
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def away() -> Iterator[redis.Redis]:
+    """A Redis that is not there."""
+    with connect("redis://127.0.0.1:1") as client:
+        yield client
+
+
+def test_gateway_is_ready_once_the_counters_can_be_trusted(
+    redis_client: redis.Redis, clock: SetClock
+) -> None:
+    health = health_on(redis_client, clock, is_sql_up=False)
+    before = health.is_ready()
+    PublishedState(redis_client).restore([], "epoch-1")
+    assert (before, health.is_ready()) == (False, True)
+
+
+def test_gateway_is_not_ready_without_redis(away: redis.Redis, clock: SetClock) -> None:
+    assert health_on(away, clock).is_ready() is False
+
+
+@pytest.mark.parametrize("is_sql_up", [True, False])
+def test_scrape_tells_which_parts_answer(
+    redis_client: redis.Redis, clock: SetClock, *, is_sql_up: bool
+) -> None:
+    text = health_on(redis_client, clock, is_sql_up=is_sql_up).scrape().decode()
+    assert 'ai_gateway_dependency_up{dependency="redis"} 1.0' in text
+    assert f'ai_gateway_dependency_up{{dependency="sql"}} {float(is_sql_up)}' in text
+
+
+def test_scrape_answers_without_redis(away: redis.Redis, clock: SetClock) -> None:
+    text = health_on(away, clock).scrape().decode()
+    assert 'ai_gateway_dependency_up{dependency="redis"} 0.0' in text
+    assert "ledger" not in text
+
+
+@pytest.mark.parametrize(
+    ("age", "is_shown"),
+    [
+        pytest.param(0, True, id="new"),
+        pytest.param(FIGURE_SILENCE_SECONDS, True, id="as old as they may be"),
+        pytest.param(FIGURE_SILENCE_SECONDS + 1, False, id="too old"),
+        pytest.param(-5, True, id="ahead of our clock"),
+    ],
+)
+def test_figures_of_a_silent_bookkeeper_are_left_out(
+    redis_client: redis.Redis, clock: SetClock, age: int, *, is_shown: bool
+) -> None:
+    PublishedState(redis_client).write_figures(FIGURES | {UPDATED_AT: NOW.isoformat()})
+    clock.now += timedelta(seconds=age)
+    text = health_on(redis_client, clock).scrape().decode()
+    assert ('ai_gateway_ledger_spend_usd{window="day"} 5e-09' in text) is is_shown
+    assert ("ai_gateway_ledger_lag_seconds 2.0" in text) is is_shown
+
+
+def test_figures_of_unknown_age_are_left_out(redis_client: redis.Redis, clock: SetClock) -> None:
+    PublishedState(redis_client).write_figures(FIGURES)
+    assert "ledger" not in health_on(redis_client, clock).scrape().decode()

@@ -1,0 +1,118 @@
+"""Migrations, up and down, on each database that we serve."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import create_engine, inspect, text
+
+from ai_gateway.domain.roles import Role
+from ai_gateway.factory import ROOT, create_app
+from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.tables import Base, db
+from ai_gateway.stores.users import UserTable
+from tests.money import UTC_ZONE, outbox_entry
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+HEADS = ScriptDirectory(str(ROOT / "migrations")).get_heads()
+REVISIONS = [
+    script.revision for script in ScriptDirectory(str(ROOT / "migrations")).walk_revisions()
+]
+
+
+@pytest.fixture
+def app(new_database: str, tmp_path: Path) -> Iterator[Flask]:
+    """The application on a database without a single table, inside its context."""
+    made = create_app(
+        {
+            "AI_GATEWAY_DATA_DIR": str(tmp_path),
+            "DATABASE_URL": new_database,
+            "SECRET_KEY": uuid4().hex,
+            "AI_GATEWAY_KEY_PEPPER": uuid4().hex,
+        }
+    )
+    with made.app_context():
+        yield made
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server: str = request.getfixturevalue("postgresql_url")
+    name = f"new_{uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.replace("/postgres?", f"/{name}?")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name}"))
+    engine.dispose()
+
+
+def tables() -> set[str]:
+    return set(inspect(db.engine).get_table_names())
+
+
+def differences() -> list[object]:
+    """What a new migration would have to do."""
+    with db.engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, Base.metadata))
+
+
+def test_there_is_one_latest_migration() -> None:
+    assert len(HEADS) == 1
+
+
+def test_tables_are_those_of_the_code(app: Flask) -> None:
+    upgrade()
+    assert tables() == {*Base.metadata.tables, "alembic_version"}
+    assert differences() == []
+
+
+def test_a_second_time_changes_nothing(app: Flask) -> None:
+    upgrade()
+    UserTable(db.engine).add("ann", "a@b", password_hash=None, role=Role.NONE, now=NOW)
+    upgrade()
+    assert [row.username for row in UserTable(db.engine).rows()] == ["ann"]
+
+
+def test_the_way_down_leaves_nothing(app: Flask) -> None:
+    upgrade()
+    downgrade(revision="base")
+    assert tables() == {"alembic_version"}
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_each_migration_can_be_taken_back_and_made_again(app: Flask, revision: str) -> None:
+    upgrade(revision=revision)
+    downgrade(revision="-1")
+    upgrade(revision=revision)
+    upgrade()
+    assert differences() == []
+
+
+def test_rows_can_be_written_into_what_was_migrated(app: Flask) -> None:
+    """The numbers of rows are made by the database itself."""
+    upgrade()
+    users = UserTable(db.engine)
+    numbers = [
+        users.add(name, f"{name}@b", password_hash=None, role=Role.NONE, now=NOW)
+        for name in ("ann", "ben")
+    ]
+    assert numbers == [1, 2]
+    ledger = Ledger(db.engine, UTC_ZONE)
+    ledger.book([outbox_entry(1), outbox_entry(2)], after=ledger.position(), now=NOW)
+    assert ledger.total_cost() == 80
