@@ -77,12 +77,24 @@ class ModelNotFound(CallerError):
 
 
 class ModelUnpriced(CallerError):
-    """A key with a budget asked for a model whose price nobody knows."""
+    """A key with a budget asked for a model whose price nobody knows.
 
-    def __init__(self, provider: str, model: str) -> None:
+    `is_deployment`: nobody even said which model it is.
+    """
+
+    def __init__(self, provider: str, model: str, *, is_deployment: bool = False) -> None:
         super().__init__(provider, model)
         self.provider = provider
         self.model = model
+        self.is_deployment = is_deployment
+
+
+class ResponseNotFound(CallerError):
+    """No response of that name was given to this user, as far as is remembered."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(response_id)
+        self.response_id = response_id
 
 
 class LimitExceeded(CallerError):

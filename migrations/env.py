@@ -1,4 +1,4 @@
-"""Runs the migrations with the application's own engine; started by `flask db` and `flask setup`."""
+"""Runs the migrations with the application's own engine, for `flask db` and `flask setup`."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from alembic import context
 from flask import current_app
 
 from ai_gateway.stores.tables import Base, Moment
+
 
 def render_item(kind: str, item: Any, _autogen: Any) -> str | bool:
     """Write our own column types as the plain ones that they are in the database."""

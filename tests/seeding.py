@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id, window_start
 from ai_gateway.domain.money import NANO_PER_USD, Money
-from ai_gateway.stores.ledger import local_hour
 from ai_gateway.stores.passwords import hash_password
+from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.tables import (
     AccountTotal,
     LedgerEntry,

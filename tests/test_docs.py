@@ -85,14 +85,14 @@ def test_every_error_code_is_in_the_docs_with_its_status() -> None:
     assert told == {(str(row.status), row.code) for row in rows}
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")) + [PROJECT / "README.md"], ids=str)
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), PROJECT / "README.md"], ids=str)
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     roots = "ai_gateway|docs|tests|simulator|bench|grafana|stores|services|web|providers|domain"
     for name in names_in(page.read_text(), rf"`((?:{roots})/[\w./-]+)`"):
         assert (PROJECT / name).exists() or (PROJECT / "ai_gateway" / name).exists(), name
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")) + [PROJECT / "README.md"], ids=str)
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), PROJECT / "README.md"], ids=str)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in names_in(page.read_text(), r"\]\((?!https?:|#)([^)#]+)"):
         assert (page.parent / target).exists(), target

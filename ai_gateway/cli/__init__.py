@@ -8,8 +8,9 @@ from flask import Flask
 
 from ai_gateway.cli.demo import demo_command
 from ai_gateway.cli.keys import key_group
+from ai_gateway.cli.ledger import ledger_group
 from ai_gateway.cli.options import Commands
-from ai_gateway.cli.service import bookkeeper_command, ledger_group, setup_command
+from ai_gateway.cli.service import bookkeeper_command, setup_command
 from ai_gateway.cli.users import user_group
 
 __all__ = ["Commands", "init_app"]

@@ -18,6 +18,7 @@ from ai_gateway.services.bookkeeping import Bookkeeper
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.user_admin import UserAdmin, UserAdminError
 from ai_gateway.services.verification import Verification
+from ai_gateway.stores.ledger_export import LedgerExport
 from ai_gateway.stores.virtual_keys import KeyTable
 
 
@@ -31,6 +32,7 @@ class Commands:
     make_bookkeeper: Callable[[], Bookkeeper]
     make_app: Callable[[Clock], Flask]
     verification: Verification
+    export: LedgerExport
     timezone: ZoneInfo
     clock: Clock
 

@@ -1,13 +1,11 @@
-"""`flask setup`, `flask bookkeeper` and `flask ledger`: what runs and proves the installation."""
+"""`flask setup` and `flask bookkeeper`: what an installation runs on."""
 
 import signal
 
 import click
-from flask.cli import AppGroup
 from flask_migrate import upgrade
 
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
-from ai_gateway.domain.money import usd_text
 from ai_gateway.services.key_admin import KeyOptions
 from ai_gateway.stores.sql import translated_errors
 
@@ -49,24 +47,3 @@ def _check_timezone(commands: Commands) -> None:
             f"AI_GATEWAY_TIMEZONE={commands.timezone.key} differs from {fixed}, which was fixed "
             "at the first start: all windows and sums of this database follow it"
         )
-
-
-def ledger_group(commands: Commands) -> AppGroup:
-    """`flask ledger`."""
-
-    @click.command("verify", help="Compare the counters with the ledger; exit 1 on a difference.")
-    def verify() -> None:
-        with one_line_errors():
-            differences = commands.verification.differences()
-        for found in differences:
-            click.echo(
-                f"{found.account.name}: counter {usd_text(found.counter)} USD, "
-                f"ledger with outbox {usd_text(found.booked)} USD"
-            )
-        if differences:
-            raise click.ClickException(f"{len(differences)} accounts differ")
-        click.echo("Counters and ledger agree to the last nano-dollar.")
-
-    group = AppGroup("ledger", help="The ledger: proofs.")
-    group.add_command(with_context(verify))
-    return group

@@ -19,7 +19,12 @@ class Operation(StrEnum):
     """What a client may ask for; a closed set, used as a metric label."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    STORED_RESPONSES = "stored_responses"
     MESSAGES = "messages"
+    COUNT_TOKENS = "count_tokens"
     MODELS = "models"
 
 
@@ -56,16 +61,32 @@ class PriceStatus(StrEnum):
     """Where the price of a call came from."""
 
     PRICED = "priced"
+    PROVIDER_STATED = "provider_stated"
     UNPRICED = "unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the address of a call tells beside its operation.
+
+    `deployment` is Azure's name in the path; `query` is what of the query goes on.
+    """
+
+    deployment: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
+
+
+PLAIN_ADDRESS = Address()
 
 
 @dataclass(frozen=True, slots=True)
 class AskedCall:
     """What a client asked for, as its dialect read it.
 
-    `output_cap` is the client's own, in tokens for each of `choices` answers. `input_bytes` bounds
-    the input tokens: a byte-level token covers at least one byte. `media_parts` are counted apart.
-    `is_self_contained` is false where the provider adds input that we cannot see.
+    `output_cap` is the client's own, in tokens for each of `choices` answers; 0 where nothing is
+    generated. `input_bytes` bounds the input tokens: a byte-level token covers at least one byte.
+    `media_parts` are counted apart. `is_self_contained` is false where the provider adds input that
+    we cannot see. `previous_response_id` is the stored response that the call goes on from.
     """
 
     operation: Operation
@@ -79,6 +100,8 @@ class AskedCall:
     service_tier: str | None
     wants_usage: bool
     is_self_contained: bool
+    address: Address = PLAIN_ADDRESS
+    previous_response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

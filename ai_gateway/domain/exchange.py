@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ai_gateway.domain.call import DialectName, Operation
+from ai_gateway.domain.call import PLAIN_ADDRESS, Address, DialectName, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class IncomingCall:
     credential: str | None = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str]
+    address: Address = PLAIN_ADDRESS
 
 
 class ByteStream(Protocol):

@@ -4,7 +4,7 @@ Prices are integers of pico-USD for one token, so that every list price with up 
 a million tokens is exact (1 USD per million tokens = 1,000,000 pico-USD per token).
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NewType
 
 Money = NewType("Money", int)
@@ -34,6 +34,11 @@ def from_usd(amount: Decimal) -> Money:
     if not nano.is_finite() or nano != nano.to_integral_value():
         raise ValueError(f"{amount} USD has more than nine decimals")
     return Money(int(nano))
+
+
+def round_usd(amount: Decimal) -> Money:
+    """Round an amount that somebody else states, half to even."""
+    return Money(int((amount * NANO_PER_USD).to_integral_value(ROUND_HALF_EVEN)))
 
 
 def to_usd(amount: Money) -> Decimal:

@@ -58,13 +58,17 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """What one model costs in one service tier. `tiers` rise by threshold; the first is at -1."""
+    """What one model costs in one service tier. `tiers` rise by threshold; the first is at -1.
+
+    A row that has no price for output holds only for operations that generate nothing.
+    """
 
     row_id: str
     provider: str
     model: str
     tiers: tuple[Tier, ...]
     web_search: int = 0
+    has_output: bool = True
 
     def rates_for(self, input_tokens: int) -> Rates:
         """One choice for the whole request, by its total input."""
@@ -125,6 +129,19 @@ def cost_of(row: PriceRow, usage: Usage) -> Cost:
     if usage.web_searches:
         lines.append(CostLine(SEARCH_KIND, usage.web_searches, row.web_search))
     return Cost(from_pico(sum(line.pico_usd for line in lines)), tuple(lines))
+
+
+def stated(total: Money, row: PriceRow | None, usage: Usage) -> Cost:
+    """A cost that the provider states, with what the tokens would cost as its lines.
+
+    What it has beyond them was for tools; of a model without a price it is all for tokens.
+    """
+    if row is None:
+        lines = tuple(CostLine(kind, n, 0) for kind, n in usage.disjoint().items() if n)
+        return Cost(total, lines or (CostLine(SEARCH_KIND, 0, 0),))
+    computed = cost_of(row, usage)
+    beyond = max(0, total - computed.total) * PICO_PER_NANO
+    return Cost(total, (*computed.lines, CostLine(SEARCH_KIND, 1, beyond)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from ai_gateway.domain.money import Money
+
 
 class UsageStatus(StrEnum):
     """What the provider's answer told of its usage."""
 
     EXACT = "exact"
+    PROVIDER_COST = "provider_cost"
     PARTIAL = "partial"
     MISSING = "missing"
     NOT_BILLED = "not_billed"
@@ -105,7 +108,9 @@ class Reading:
     """What an answer told: the usage, how much of it can be trusted, and the served facts.
 
     `text_bytes` counts the UTF-8 bytes of text and tool arguments that were relayed; it stands in
-    for output tokens where the provider reports none. `raw` is the provider's own usage object.
+    for output tokens where the provider reports none. `raw` is the provider's own usage object,
+    `stated_cost` what it says that it charges, `stored_id` the name of what it keeps of the answer.
+    `failed` tells that the provider's work failed; what is not `is_readable` is no answer at all.
     """
 
     status: UsageStatus
@@ -115,3 +120,6 @@ class Reading:
     service_tier: str | None = None
     raw: str | None = None
     failed: bool = False
+    stated_cost: Money | None = None
+    stored_id: str | None = None
+    is_readable: bool = True

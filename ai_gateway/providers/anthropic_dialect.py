@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from ai_gateway.domain.call import (
+    PLAIN_ADDRESS,
     USAGE_FIELDS,
+    Address,
     AskedCall,
     DialectName,
     JsonObject,
@@ -25,10 +27,14 @@ from ai_gateway.providers.dialect import (
     has_count,
     object_in,
     objects_in,
+    parse_answer,
     parse_event,
+    raw_usage,
     text_length,
+    unreadable,
+    with_query,
 )
-from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.provider import Provider, Quirks
 
 TOOL_OVERHEAD_BYTES = 1_500
 """The instructions that the provider puts before the tools; about 350 to 800 tokens."""
@@ -36,23 +42,29 @@ TOOL_OVERHEAD_BYTES = 1_500
 DEFAULT_VERSION = "2023-06-01"
 FORWARDED_HEADERS = ("anthropic-version", "anthropic-beta")
 
+_PATHS = {
+    Operation.MESSAGES: "/v1/messages",
+    Operation.COUNT_TOKENS: "/v1/messages/count_tokens",
+}
 _INPUT_GROUP = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
 _MEDIA_TYPES = frozenset({"image", "document"})
 
 
 class AnthropicDialect:
-    """Messages."""
+    """Messages, and the count of their tokens, whose answer is never metered."""
 
     name: DialectName = "anthropic"
 
-    def read_request(self, operation: Operation, raw: bytes) -> AskedCall:
+    def read_request(
+        self, operation: Operation, raw: bytes, address: Address = PLAIN_ADDRESS
+    ) -> AskedCall:
         """Read what the gateway has to know; the body itself goes on as it is."""
         body = json_body.parse_body(raw)
         model = json_body.model_name(body)
         json_body.filled_list(body, "messages", json_body.MAX_MESSAGES)
         output_cap = json_body.whole_number(body, "max_tokens", most=json_body.MAX_TOKENS)
-        if output_cap is None:
+        if output_cap is None and operation is Operation.MESSAGES:
             raise InvalidRequest("max_tokens: Field required", "max_tokens")
         tools = body.get("tools") or []
         if tools:
@@ -70,13 +82,15 @@ class AnthropicDialect:
             - sum(text_length(source.get("data")) for source in media)
             + TOOL_OVERHEAD_BYTES * bool(tools),
             media_parts=len(media),
-            service_tier=None,
+            # A speed is asked for, and priced, as OpenAI's tiers are.
+            service_tier=json_body.optional_text(body, "speed"),
             wants_usage=True,
             is_self_contained=not (
                 _has_hosted_tool(tools)
                 or body.get("mcp_servers")
                 or any("file_id" in source for source in media)
             ),
+            address=address,
         )
 
     def upstream_request(
@@ -96,16 +110,16 @@ class AnthropicDialect:
             headers["x-api-key"] = provider.api_key
         return UpstreamRequest(
             provider=provider.name,
-            url=f"{provider.base_url}/v1/messages",
+            url=with_query(provider.base_url + _PATHS[asked.operation], asked.address.query),
             headers=headers,
             body=orjson.dumps(body),
             is_streamed=asked.stream,
         )
 
-    def read_answer(self, body: bytes) -> Reading:
-        answer = parse_event(body)
+    def read_answer(self, body: bytes, operation: Operation, quirks: Quirks) -> Reading:  # noqa: ARG002
+        answer = parse_answer(body)
         if answer is None:
-            return Reading(UsageStatus.MISSING, Usage(), text_bytes=len(body), failed=True)
+            return unreadable(body)
         reported = answer.get("usage")
         usage, status = _read_usage(reported)
         return Reading(
@@ -114,15 +128,17 @@ class AnthropicDialect:
             text_bytes=_content_bytes(answer),
             served_model=json_body.optional_text(answer, "model"),
             service_tier=_tier(object_in(answer, "usage")),
-            raw=_raw(reported),
+            raw=raw_usage(reported),
         )
 
-    def interpreter(self, asked: AskedCall) -> "MessagesInterpreter":  # noqa: ARG002  # the protocol's
+    def interpreter(self, asked: AskedCall, quirks: Quirks) -> "MessagesInterpreter":  # noqa: ARG002
         return MessagesInterpreter()
 
 
 class MessagesInterpreter:
     """Reads the events of a streamed message: counts of the start, replaced by later ones."""
+
+    stored_id: str | None = None
 
     def __init__(self) -> None:
         self.text_bytes = 0
@@ -164,7 +180,7 @@ class MessagesInterpreter:
             text_bytes=self.text_bytes,
             served_model=self._model,
             service_tier=_tier(self._usage),
-            raw=_raw(self._usage or None),
+            raw=raw_usage(self._usage or None),
             failed=self.has_failed,
         )
 
@@ -213,11 +229,11 @@ def _part(reported: Mapping[str, object]) -> Usage:
 
 
 def _tier(usage: Mapping[str, object]) -> str | None:
+    """The tier that was served; a speed other than the standard one is dearer than any."""
+    speed = json_body.optional_text(usage, "speed")
+    if speed not in {None, "standard"}:
+        return speed
     return json_body.optional_text(usage, "service_tier")
-
-
-def _raw(usage: object) -> str | None:
-    return orjson.dumps(usage).decode() if usage is not None else None
 
 
 def _content_bytes(answer: Mapping[str, object]) -> int:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
+from urllib.parse import urlencode
 
 import orjson
 
-from ai_gateway.domain.call import AskedCall, DialectName, Operation
+from ai_gateway.domain.call import PLAIN_ADDRESS, Address, AskedCall, DialectName, Operation
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
-from ai_gateway.providers.provider import Provider
+from ai_gateway.providers.provider import Provider, Quirks
 from ai_gateway.providers.sse import EventSplitter, event_data
 
 MOST_TOKENS = 10**9
@@ -24,18 +25,21 @@ class UpstreamRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     is_streamed: bool
+    method: Literal["POST", "GET", "DELETE"] = "POST"
 
 
 class Interpreter(Protocol):
     """Sees the events of one stream in order and gathers what they tell.
 
     `text_bytes` counts the UTF-8 bytes of text relayed so far. `is_complete` tells that the
-    provider ended its answer properly, `has_failed` that it sent an error event.
+    provider ended its answer properly, `has_failed` that it sent an error event. `stored_id` names
+    what the provider keeps of the answer.
     """
 
     text_bytes: int
     is_complete: bool
     has_failed: bool
+    stored_id: str | None
 
     def see(self, data: bytes) -> bool:
         """Take in one event; False for one that must not reach the client."""
@@ -51,7 +55,9 @@ class Dialect(Protocol):
 
     name: DialectName
 
-    def read_request(self, operation: Operation, raw: bytes) -> AskedCall: ...
+    def read_request(
+        self, operation: Operation, raw: bytes, address: Address = PLAIN_ADDRESS
+    ) -> AskedCall: ...
 
     def upstream_request(
         self,
@@ -63,9 +69,9 @@ class Dialect(Protocol):
         client_headers: Mapping[str, str],
     ) -> UpstreamRequest: ...
 
-    def read_answer(self, body: bytes) -> Reading: ...
+    def read_answer(self, body: bytes, operation: Operation, quirks: Quirks) -> Reading: ...
 
-    def interpreter(self, asked: AskedCall) -> Interpreter: ...
+    def interpreter(self, asked: AskedCall, quirks: Quirks) -> Interpreter: ...
 
 
 class StreamReader:
@@ -94,6 +100,10 @@ class StreamReader:
         return self._interpreter.has_failed
 
     @property
+    def stored_id(self) -> str | None:
+        return self._interpreter.stored_id
+
+    @property
     def text_bytes(self) -> int:
         return self._interpreter.text_bytes
 
@@ -109,6 +119,10 @@ class StreamReader:
         return passes
 
 
+def with_query(url: str, query: tuple[tuple[str, str], ...]) -> str:
+    return f"{url}?{urlencode(query)}" if query else url
+
+
 def parse_event(data: bytes) -> dict[str, object] | None:
     """The object of an event; None for what is no JSON object (it passes, but tells nothing)."""
     try:
@@ -116,6 +130,26 @@ def parse_event(data: bytes) -> dict[str, object] | None:
     except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) else None
+
+
+def parse_answer(body: bytes) -> dict[str, object] | None:
+    """The object of a whole answer. Blank lines and comments may come before it, to keep alive."""
+    start = body.lstrip()
+    while start.startswith(b":"):
+        start = start.partition(b"\n")[2].lstrip()
+    return parse_event(start)
+
+
+def unreadable(body: bytes) -> Reading:
+    """What is no answer tells nothing, but may be billed all the same."""
+    return Reading(
+        UsageStatus.MISSING, Usage(), text_bytes=len(body), failed=True, is_readable=False
+    )
+
+
+def raw_usage(usage: object) -> str | None:
+    """The provider's own usage object, for the ledger."""
+    return orjson.dumps(usage).decode() if usage is not None else None
 
 
 def object_in(holder: Mapping[str, object], name: str) -> Mapping[str, object]:

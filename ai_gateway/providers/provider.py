@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ai_gateway.domain.call import DialectName, Operation
 
@@ -17,6 +18,22 @@ CAPS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class UsageReport:
+    """How a vendor tells the usage, where that is not as OpenAI does (metering.md B8 to B10).
+
+    `place` is where a stream has it besides `usage`. `cached_field` is a count beside the details.
+    `total_has_reasoning`: what the total has beyond its parts is reasoning. `reasoning_is_beside`:
+    it is in no total. `cost` is how the amount is stated that will be on the bill.
+    """
+
+    place: Literal["", "x_groq", "choice"] = ""
+    cached_field: str = ""
+    total_has_reasoning: bool = False
+    reasoning_is_beside: bool = False
+    cost: Literal["", "ticks", "credits", "total"] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Quirks:
     """Where vendors who speak one wire format differ.
 
@@ -27,6 +44,7 @@ class Quirks:
 
     chat_caps: tuple[str, ...] = CHAT_CAPS
     takes_include_usage: bool = True
+    usage: UsageReport = UsageReport()
 
     def caps(self, operation: Operation) -> tuple[str, ...]:
         """The fields in which an output cap is heeded; none for an operation without one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ai_gateway.domain.call import DialectName
-from ai_gateway.providers.provider import Provider, ProviderRow, Quirks
+from ai_gateway.providers.provider import Provider, ProviderRow, Quirks, UsageReport
 
 OLD_CAP = Quirks(chat_caps=("max_tokens",))
 """Heeds only the older name of the cap; DeepSeek drops the newer in silence (pi#8018, 2026-08)."""
@@ -31,14 +31,17 @@ PROVIDER_ROWS = (
         "deepseek",
         base_url="https://api.deepseek.com",
         price_ids=("deepseek",),
-        quirks=OLD_CAP,
+        quirks=replace(OLD_CAP, usage=UsageReport(cached_field="prompt_cache_hit_tokens")),
     ),
     # The older cap is deprecated and may leave out the reasoning, which the hold has to bound.
     ProviderRow(
         "xai",
         base_url="https://api.x.ai/v1",
         price_ids=("x-ai",),
-        quirks=Quirks(chat_caps=("max_completion_tokens",)),
+        quirks=Quirks(
+            chat_caps=("max_completion_tokens",),
+            usage=UsageReport(total_has_reasoning=True, cost="ticks"),
+        ),
     ),
     # The price data has Vertex in the same list, with Claude and others.
     ProviderRow(
@@ -46,21 +49,29 @@ PROVIDER_ROWS = (
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         price_ids=("google",),
         model_names=r"gem(ini|ma)-",
+        quirks=Quirks(usage=UsageReport(total_has_reasoning=True)),
     ),
     ProviderRow(
         "moonshot",
         base_url="https://api.moonshot.ai/v1",
         price_ids=("moonshotai",),
-        quirks=OLD_CAP,
+        quirks=replace(OLD_CAP, usage=UsageReport(place="choice", cached_field="cached_tokens")),
     ),
     # Chat Completions ended on 2026-09-27; Responses are served at this address.
     ProviderRow(
         "perplexity",
         base_url="https://api.perplexity.ai/v1",
         price_ids=("perplexity",),
-        quirks=OLD_CAP_USAGE_UNASKED,
+        quirks=replace(
+            OLD_CAP_USAGE_UNASKED, usage=UsageReport(reasoning_is_beside=True, cost="total")
+        ),
     ),
-    ProviderRow("groq", base_url="https://api.groq.com/openai/v1", price_ids=("groq",)),
+    ProviderRow(
+        "groq",
+        base_url="https://api.groq.com/openai/v1",
+        price_ids=("groq",),
+        quirks=Quirks(usage=UsageReport(place="x_groq")),
+    ),
     ProviderRow("cerebras", base_url="https://api.cerebras.ai/v1", price_ids=("cerebras",)),
     ProviderRow(
         "together",
@@ -77,6 +88,7 @@ PROVIDER_ROWS = (
         "openrouter",
         base_url="https://openrouter.ai/api/v1",
         price_ids=("openrouter",),
+        quirks=Quirks(usage=UsageReport(cost="credits")),
     ),
     ProviderRow("ollama", quirks=OLD_CAP, is_local=True),
     ProviderRow("vllm", is_local=True),
@@ -143,15 +155,29 @@ def provider(
 def simulated(url: str, providers: Iterable[Provider] = ()) -> Registry:
     """Every provider of the table and the operator's own, all played by the simulator.
 
-    Real keys are never sent. The simulator has no quirks but those of the dialect's vendor.
+    Real keys are never sent. Rows have their vendor's quirks there too; the operator's own have
+    those of the dialect's vendor.
     """
-    rows = [Provider(r.name, r.dialect, r.base_url, None, vendor=r) for r in PROVIDER_ROWS]
-    return Registry(
+    rows = [
+        Provider(r.name, r.dialect, url + simulator_path(r), SIMULATOR_KEY, r.quirks, r)
+        for r in PROVIDER_ROWS
+    ]
+    known = {row.name for row in rows}
+    own = [
         replace(
             played,
             base_url=url + SIMULATOR_PATHS[played.dialect],
             api_key=SIMULATOR_KEY,
             quirks=Quirks(),
         )
-        for played in (*rows, *providers)
-    )
+        for played in providers
+        if played.name not in known
+    ]
+    return Registry([*rows, *own])
+
+
+def simulator_path(row: ProviderRow) -> str:
+    """Where the simulator plays the vendor of a row."""
+    if row.dialect == "openai" and row.name != "openai":
+        return f"/vendors/{row.name}/v1"
+    return SIMULATOR_PATHS[row.dialect]

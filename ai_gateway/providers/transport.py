@@ -48,9 +48,9 @@ class Transport:
         silence = STREAM_SILENCE_SECONDS if request.is_streamed else WHOLE_ANSWER_SECONDS
         try:
             response = self._pools.request(
-                "POST",
+                request.method,
                 request.url,
-                body=request.body,
+                body=request.body or None,
                 headers={
                     "content-type": "application/json",
                     "accept-encoding": "identity",

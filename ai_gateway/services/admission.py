@@ -6,6 +6,7 @@ Nothing has gone to a provider when this raises, so that every refusal is free.
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from hmac import compare_digest
 from zoneinfo import ZoneInfo
 
@@ -151,7 +152,7 @@ class Admission:
     ) -> Admitted | None:
         now = incoming.received_at
         target = self._models.resolve(asked.model, incoming.dialect, key.record)
-        price = self._models.price(target, asked.service_tier, now)
+        price = self._models.price(target, asked.service_tier, now, asked.operation)
         limits = key.record.limits if self._rules.is_enforced else (NO_LIMIT,) * len(BUDGETS)
         has_budget = any(limit.is_amount for limit in limits)
         if price is None and has_budget:
@@ -182,7 +183,7 @@ class Admission:
             call=call,
             least=worst.least,
             limits=admitted.limits,
-            forget_at=tuple(forget_at(call.admitted_at, self._rules.zone)),
+            forget_at=forget_at(call.admitted_at, self._rules.zone),
             key_version=version,
             floor=self.floor(admitted, text_bytes=0),
         )
@@ -250,9 +251,16 @@ class WorstCase:
     choices: int
 
 
-def forget_at(moment: datetime, zone: ZoneInfo) -> list[datetime]:
+def forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
     """When each account may go: two windows' ends later, so that late settles still find it."""
-    return [window_end(b.window, window_end(b.window, moment, zone), zone) for b in BUDGETS]
+    # No window ends inside a quarter of an hour, in any zone.
+    quarter = moment.minute - moment.minute % 15
+    return _forget_at(moment.replace(minute=quarter, second=0, microsecond=0), zone)
+
+
+@lru_cache(maxsize=64)
+def _forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+    return tuple(window_end(b.window, window_end(b.window, moment, zone), zone) for b in BUDGETS)
 
 
 def _refusal(call: AdmittedCall, denied: Denied, worst: WorstCase, zone: ZoneInfo) -> Refusal:

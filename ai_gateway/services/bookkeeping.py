@@ -4,7 +4,7 @@ Any number may run on any hosts without a leader: every step is safe to be done 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +29,7 @@ BATCH_ENTRIES = 500
 WAIT_MS = 500
 LAPSED_AT_ONCE = 200
 RETRY_SECONDS = 1
+RESTORE_TRIES = 20
 GATHER_SECONDS = 0.2
 """Entries gather for so long before they are booked: a commit costs the same for one and many."""
 
@@ -132,21 +133,29 @@ class Bookkeeper:
 
     def restore(self) -> bool:
         """Publish keys and counters where Redis has lost them, and the epoch last."""
-        if self._published.has_epoch():
-            return False
-        while self.book(block_ms=None):
-            pass
-        self._keys.publish_all()
-        now = self._clock()
-        is_first = self._published.restore(
-            ((account, spent, self._forget_at(account, now)) for account, spent in self._open()),
-            epoch=uuid4().hex,
-            position=self._ledger.position(),
-            seq=self._ledger.last_seq(),
-        )
-        if is_first:
-            logger.info("counters_restored")
-        return is_first
+        for _ in range(RESTORE_TRIES):
+            if self._published.has_epoch():
+                return False
+            while self.book(block_ms=None):
+                pass
+            self._keys.publish_all()
+            is_done = self._published.restore(
+                self._counters(),
+                epoch=uuid4().hex,
+                position=self._ledger.position(),
+                seq=self._ledger.last_seq(),
+            )
+            if is_done:
+                logger.info("counters_restored")
+                return True
+        return False
+
+    def distrust(self) -> None:
+        """Stop new calls until `restore` has written the counters anew."""
+        self._published.forget_epoch()
+
+    def is_trusted(self) -> bool:
+        return self._published.has_epoch()
 
     def watch_sequence(self) -> bool:
         """Distrust a Redis whose sequence is behind the ledger: it went back in time."""
@@ -184,8 +193,11 @@ class Bookkeeper:
     def _windows(self) -> list[str]:
         return [window_id(window, self._clock(), self._zone) for window in Window]
 
-    def _open(self) -> list[tuple[Account, Money]]:
-        return self._ledger.spent(self._windows())
+    def _counters(self) -> Iterator[tuple[Account, Money, datetime]]:
+        """Read when the first one is asked for, since calls may settle until then."""
+        now = self._clock()
+        for account, spent in self._ledger.spent(self._windows()):
+            yield account, spent, self._forget_at(account, now)
 
     def _forget_at(self, account: Account, now: datetime) -> datetime:
         end = window_end(account.window, now, self._zone)

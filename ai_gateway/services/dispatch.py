@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ai_gateway.domain.call import AskedCall, DialectName
+from ai_gateway.domain.usage import Reading
 from ai_gateway.errors import (
     UpstreamError,
     UpstreamRateLimited,
@@ -11,7 +12,7 @@ from ai_gateway.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from ai_gateway.providers.dialect import Dialect
+from ai_gateway.providers.dialect import Dialect, StreamReader, UpstreamRequest
 from ai_gateway.providers.transport import Transport, UpstreamResponse
 from ai_gateway.services.admission import Admitted
 
@@ -40,10 +41,25 @@ class Dispatch:
             output_cap=call.output_cap,
             client_headers=client_headers,
         )
+        return self.fetch(request)
+
+    def fetch(self, request: UpstreamRequest) -> UpstreamResponse:
+        """The same for a request that is written already."""
         response = self._transport.send(request)
         if response.status != 200:
-            _raise_error(call.provider, response)
+            _raise_error(request.provider, response)
         return response
+
+    def read_answer(self, admitted: Admitted, body: bytes) -> Reading:
+        """What a whole answer tells."""
+        provider = admitted.provider
+        dialect = self._dialects[provider.dialect]
+        return dialect.read_answer(body, admitted.call.operation, provider.quirks)
+
+    def stream_reader(self, admitted: Admitted, asked: AskedCall) -> StreamReader:
+        """What finds out what a stream tells, event by event."""
+        provider = admitted.provider
+        return StreamReader(self._dialects[provider.dialect].interpreter(asked, provider.quirks))
 
 
 def _raise_error(provider: str, response: UpstreamResponse) -> None:

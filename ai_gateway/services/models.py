@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from ai_gateway.domain.call import DialectName
+from ai_gateway.domain.call import DialectName, Operation
 from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.pricing import PriceRow
 from ai_gateway.domain.virtual_key import is_model_allowed
@@ -61,9 +61,18 @@ class ModelDirectory:
             raise ModelNotAllowed(name)
         return target
 
-    def price(self, target: Target, service_tier: str | None, moment: datetime) -> PriceRow | None:
-        """The price in force; None where nobody knows one."""
-        return self._catalog.row(target.provider.name, target.model, service_tier, moment)
+    def price(
+        self,
+        target: Target,
+        service_tier: str | None,
+        moment: datetime,
+        operation: Operation = Operation.CHAT,
+    ) -> PriceRow | None:
+        """The price in force; None where nobody knows one for what the operation uses."""
+        row = self._catalog.row(target.provider.name, target.model, service_tier, moment)
+        if row is None or row.has_output or operation is Operation.EMBEDDINGS:
+            return row
+        return None
 
     def limits(self, target: Target) -> ModelLimits:
         return self._catalog.limits(target.provider.name, target.model)

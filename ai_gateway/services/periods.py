@@ -6,7 +6,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.limits import Window, window_start
-from ai_gateway.stores.ledger import local_hour
+from ai_gateway.stores.rollups import local_hour
 
 
 class OverviewRange(StrEnum):

@@ -4,7 +4,6 @@ Every request ends in exactly one outcome, told to the observers; every admitted
 exactly once, whichever way it ends.
 """
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn
 
@@ -12,38 +11,25 @@ from ai_gateway.domain.call import AskedCall, DialectName, Operation, Outcome
 from ai_gateway.domain.exchange import Answer, IncomingCall
 from ai_gateway.domain.money import usd_text
 from ai_gateway.errors import (
-    BudgetExhausted,
     GatewayError,
     GatewayUnavailable,
-    InvalidKey,
-    ModelNotAllowed,
     UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRefusedCredential,
-    UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from ai_gateway.providers.dialect import StreamReader
 from ai_gateway.providers.transport import UpstreamResponse
-from ai_gateway.services.admission import Admission, Admitted, KeyRing
+from ai_gateway.services.admission import Admission, Admitted
+from ai_gateway.services.callers import Callers
 from ai_gateway.services.dispatch import Dispatch
-from ai_gateway.services.models import ListedModel, ModelDirectory
+from ai_gateway.services.models import ListedModel
 from ai_gateway.services.open_calls import OpenCall
+from ai_gateway.services.outcomes import outcome_of, upstream_outcome
 from ai_gateway.services.relay import CallEnding, RelayedStream
 from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Timing
 from ai_gateway.telemetry.observer import LocalCall, Observers
 
 COST_HEADER = "x-ai-gateway-cost-usd"
 MAX_TOKENS_HEADER = "x-ai-gateway-max-tokens"
-
-
-@dataclass(frozen=True, slots=True)
-class Callers:
-    """Who may call, and what."""
-
-    keys: KeyRing
-    directory: ModelDirectory
 
 
 class Proxy:
@@ -91,7 +77,7 @@ class Proxy:
         self, request_id: str, operation: Operation, error: GatewayError, *, stream: bool = False
     ) -> None:
         """Tell the observers of a request that goes no further."""
-        outcome, reason = _outcome_of(error)
+        outcome, reason = outcome_of(error)
         self._observers.answered_locally(
             LocalCall(request_id, operation, outcome, reason, stream=stream)
         )
@@ -101,7 +87,8 @@ class Proxy:
         try:
             key = self._keys.identify(incoming.credential)
             dialect = self._dispatch.dialect(incoming.dialect)
-            asked = dialect.read_request(incoming.operation, incoming.body)
+            asked = dialect.read_request(incoming.operation, incoming.body, incoming.address)
+            self._ending.stored.check_previous(asked, incoming.dialect, key.record)
             return asked, self._admission.admit(key, incoming, asked)
         except GatewayError as error:
             if isinstance(error, GatewayUnavailable):
@@ -134,23 +121,24 @@ class Proxy:
         finally:
             response.close()
             self._ending.open_calls.leave(admitted.call.request_id)
-        reading = self._dispatch.dialect(admitted.provider.dialect).read_answer(body)
+        reading = self._dispatch.read_answer(admitted, body)
         outcome = Outcome.UPSTREAM_ERROR if reading.failed else Outcome.SUCCESS
         cost = self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
-        if reading.failed:
+        self._ending.stored.remember(admitted, reading.stored_id)
+        if not reading.is_readable:
             raise UpstreamUnavailable(admitted.call.provider, was_sent=True)
         return Answer(200, _headers(admitted, response) | {COST_HEADER: usd_text(cost)}, body)
 
     def _streamed(
         self, admitted: Admitted, asked: AskedCall, response: UpstreamResponse, timing: Timing
     ) -> Answer:
-        reader = StreamReader(self._dispatch.dialect(admitted.provider.dialect).interpreter(asked))
+        reader = self._dispatch.stream_reader(admitted, asked)
         stream = RelayedStream(admitted, response, reader, timing=timing, ending=self._ending)
         return Answer(200, _headers(admitted, response), stream)
 
     def _failed(self, admitted: Admitted, error: UpstreamError, timing: Timing) -> NoReturn:
         reading = NOTHING_TOLD if _may_be_billed(error) else NOTHING_BILLED
-        outcome = _upstream_outcome(error)
+        outcome = upstream_outcome(error)
         self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
         raise error
 
@@ -167,28 +155,3 @@ def _may_be_billed(error: UpstreamError) -> bool:
     if isinstance(error, UpstreamUnavailable):
         return error.was_sent and error.status is None
     return isinstance(error, UpstreamTimeout)
-
-
-def _upstream_outcome(error: UpstreamError) -> Outcome:
-    match error:
-        case UpstreamRejected() | UpstreamRateLimited():
-            return Outcome.UPSTREAM_REJECTED
-        case UpstreamTimeout():
-            return Outcome.UPSTREAM_TIMEOUT
-        case UpstreamRefusedCredential() | _:
-            return Outcome.UPSTREAM_ERROR
-
-
-def _outcome_of(error: GatewayError) -> tuple[Outcome, str]:
-    """The outcome of a refusal, and its reason from a closed set."""
-    match error:
-        case InvalidKey(reason=reason):
-            return Outcome.AUTH_ERROR, reason
-        case ModelNotAllowed():
-            return Outcome.AUTH_ERROR, "forbidden"
-        case BudgetExhausted(refusal=refusal):
-            return Outcome.BUDGET_BLOCKED, f"{refusal.scope}_{refusal.window}"
-        case GatewayUnavailable():
-            return Outcome.GATEWAY_ERROR, "unavailable"
-        case _:
-            return Outcome.CLIENT_ERROR, type(error).__name__

@@ -12,7 +12,7 @@ from time import monotonic, perf_counter
 from ai_gateway.domain.call import FinishedCall, Outcome, PriceStatus
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.money import ZERO, Money
-from ai_gateway.domain.pricing import NO_COST, Cost, PriceRow, cost_of
+from ai_gateway.domain.pricing import NO_COST, Cost, PriceRow, cost_of, stated
 from ai_gateway.domain.usage import Confidence, Reading, Usage, UsageStatus
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.services.admission import Admitted
@@ -111,7 +111,7 @@ class Settlement:
             usage=charge.usage,
             usage_status=reading.status,
             confidence=charge.confidence,
-            price_status=PriceStatus.PRICED if price else PriceStatus.UNPRICED,
+            price_status=_price_status(price, reading),
             price_row=price.row_id if price else "",
             served_model=(reading.served_model or admitted.call.model)[:160],
             raw_usage=reading.raw,
@@ -146,7 +146,8 @@ class Settlement:
         if reading.served_model is None:
             return admitted.price
         target = Target(admitted.provider, reading.served_model)
-        served = self._models.price(target, reading.service_tier, admitted.call.admitted_at)
+        call = admitted.call
+        served = self._models.price(target, reading.service_tier, call.admitted_at, call.operation)
         if served and admitted.price and outranks(admitted.price, served, target.model):
             return admitted.price
         return served or admitted.price
@@ -154,9 +155,9 @@ class Settlement:
     def _charge(self, admitted: Admitted, price: PriceRow | None, reading: Reading) -> _Charge:
         call = admitted.call
         match reading.status:
-            case UsageStatus.EXACT | UsageStatus.ANOMALY:
+            case UsageStatus.EXACT | UsageStatus.ANOMALY | UsageStatus.PROVIDER_COST:
                 self._counter.learn(call.model, reading.usage, reading.text_bytes)
-                return _Charge(reading.usage, _cost(price, reading.usage), Confidence.REPORTED)
+                return _Charge(reading.usage, _reported(price, reading), Confidence.REPORTED)
             case UsageStatus.NOT_BILLED:
                 return _Charge(Usage(), NO_COST, Confidence.REPORTED)
             case UsageStatus.PARTIAL:
@@ -174,6 +175,19 @@ class Settlement:
 
 def _cost(price: PriceRow | None, usage: Usage) -> Cost:
     return cost_of(price, usage) if price else NO_COST
+
+
+def _reported(price: PriceRow | None, reading: Reading) -> Cost:
+    """What the provider states that it charges stands before what the tokens would cost."""
+    if reading.stated_cost is None:
+        return _cost(price, reading.usage)
+    return stated(reading.stated_cost, price, reading.usage)
+
+
+def _price_status(price: PriceRow | None, reading: Reading) -> PriceStatus:
+    if reading.stated_cost is not None:
+        return PriceStatus.PROVIDER_STATED
+    return PriceStatus.PRICED if price else PriceStatus.UNPRICED
 
 
 def _at_most(cost: Cost, held: Money) -> Cost:

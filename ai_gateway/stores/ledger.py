@@ -4,9 +4,8 @@ One transaction writes the rows, the roll-ups, the account totals and the positi
 (money.md 1.7). The position is moved by compare-and-set: a bookkeeper that was slower rolls back.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,16 +14,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-from ai_gateway.domain.call import TALLY_FIELDS
 from ai_gateway.domain.limits import Account, Window, account_from_name, window_start
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.errors import GatewayUnavailable
+from ai_gateway.stores import rollups
 from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.rollups import CALL
 from ai_gateway.stores.sql import transaction
 from ai_gateway.stores.tables import (
     AccountTotal,
     Base,
+    LatencyBucket,
     LedgerEntry,
     OutboxPosition,
     SetAsideEntry,
@@ -131,7 +132,9 @@ class Ledger:
             }
             for key, row in known.items():
                 row.is_refused = key in wanted
-            rows = [_total_row(key, 0) | {"is_refused": True} for key in wanted - known.keys()]
+            rows = [
+                rollups.account_row(key, 0) | {"is_refused": True} for key in wanted - known.keys()
+            ]
             self._upsert(session, AccountTotal, rows, lambda new: {"is_refused": new.is_refused})
 
     def total_cost(self) -> Money:
@@ -140,7 +143,7 @@ class Ledger:
             return Money(
                 session.scalar(
                     select(func.coalesce(func.sum(LedgerEntry.cost_nano_usd), 0)).where(
-                        LedgerEntry.kind == "call"
+                        LedgerEntry.kind == CALL
                     )
                 )
                 or 0
@@ -175,15 +178,13 @@ class Ledger:
         return list(new.values()), repeated
 
     def _add_up(self, session: Session, entries: Sequence[OutboxEntry]) -> None:
-        sums = ("cost_nano_usd", *TALLY_FIELDS)
-        hours = _sum_hours(entries, self._zone)
-        self._upsert(session, UsageHour, hours, _adding(UsageHour, sums))
-        totals: dict[tuple[str, int, str], int] = defaultdict(int)
-        for entry in entries:
-            for account in entry.accounts:
-                totals[account.scope.value, account.subject_id, account.window_id] += entry.cost
-        rows = [_total_row(key, amount) for key, amount in totals.items()]
-        self._upsert(session, AccountTotal, rows, _adding(AccountTotal, ("spent_nano_usd",)))
+        calls = [entry for entry in entries if entry.kind == CALL]
+        for model, rows, sums in (
+            (UsageHour, rollups.by_hour(calls, self._zone), rollups.HOUR_SUMS),
+            (LatencyBucket, rollups.by_latency(calls, self._zone), ("count",)),
+            (AccountTotal, rollups.by_account(entries), ("spent_nano_usd",)),
+        ):
+            self._upsert(session, model, rows, _adding(model, sums))
 
     def _upsert(
         self, session: Session, model: type[Base], rows: list[Row], change: Callable[[Any], Row]
@@ -235,29 +236,6 @@ def _entry_row(entry: OutboxEntry) -> Row:
     )
 
 
-def _sum_hours(entries: Sequence[OutboxEntry], zone: ZoneInfo) -> list[Row]:
-    sums: dict[tuple[datetime, Any, Any, Any], Row] = {}
-    for entry in entries:
-        key = (
-            local_hour(entry.admitted_at, zone),
-            entry.words["user_id"],
-            entry.words["provider"],
-            entry.words["model"],
-        )
-        row = sums.setdefault(key, dict.fromkeys(("cost_nano_usd", *TALLY_FIELDS), 0))
-        row["cost_nano_usd"] += entry.cost
-        for name, count in entry.tally.items():
-            row[name] += count
-    names = ("hour", "user_id", "provider", "model")
-    return [dict(zip(names, key, strict=True)) | row for key, row in sums.items()]
-
-
-def local_hour(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The UTC instant at which the hour of `moment` began on the clocks of `zone`."""
-    local = moment.astimezone(zone)
-    return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-
-
 def _conflicts(session: Session, repeated: Iterable[OutboxEntry], now: datetime) -> list[Row]:
     """A repeat with another amount is no repeat: it is set aside for a person to look at."""
     rows = []
@@ -286,8 +264,3 @@ def _aside_row(entry: UnreadableEntry, now: datetime) -> Row:
         "payload": entry.payload,
         "created_at": now,
     }
-
-
-def _total_row(key: tuple[str, int, str], amount: int) -> Row:
-    names = ("scope", "subject_id", "window_id")
-    return dict(zip(names, key, strict=True)) | {"spent_nano_usd": amount, "is_refused": False}

@@ -35,6 +35,10 @@ _NOT_BY_THE_TOKEN = ("requests_kcount", "output_citation_mtok", "output_video_mt
 """Fees that no count of a usage stands for: such a model is rather unpriced than too cheap."""
 
 
+_EMBEDDING = "embed"
+"""What the names of embedding models have in common: their input is all that is billed."""
+
+
 def book_id() -> str:
     """Name the price data by version and hash."""
     data = Path(genai_prices.__file__).with_name("data.py").read_bytes()
@@ -61,20 +65,25 @@ def is_listed(name: str, model: ModelInfo) -> bool:
     # Without a slash, a colon marks a family of fine-tuned models.
     is_family = ":" in name and "/" not in name
     standard = model.prices if isinstance(model.prices, ModelPrice) else model.prices[0].prices
-    return not is_family and _is_token_priced(standard)
+    return not is_family and _is_token_priced(standard, model.id)
 
 
 def price_tier(model: ModelInfo, service_tier: str | None) -> str:
     """The service tier if the model has a price of its own for it, else empty."""
     tier = service_tier or ""
-    known = {variant.when.get("service_tier") for variant in model.price_variants or ()}
+    # Anthropic calls its dearer, faster serving a speed; no model has both kinds of variants.
+    known = {
+        variant.when.get(name)
+        for variant in model.price_variants or ()
+        for name in ("service_tier", "speed")
+    }
     return tier if tier in known and tier not in PLAIN_TIERS else ""
 
 
 def compile_row(provider: str, model: ModelInfo, tier: str, moment: datetime) -> PriceRow | None:
     """The price in force at `moment`; None for a model that is not priced by the token."""
-    price = model.get_prices(moment, {"service_tier": tier} if tier else None)
-    if not _is_token_priced(price):
+    price = model.get_prices(moment, {"service_tier": tier, "speed": tier} if tier else None)
+    if not _is_token_priced(price, model.id):
         return None
     search = price.web_searches_kcount or Decimal(0)
     return PriceRow(
@@ -84,6 +93,7 @@ def compile_row(provider: str, model: ModelInfo, tier: str, moment: datetime) ->
         tiers=tuple(_tiers(price)),
         # USD for a thousand searches is this many pico-USD for one.
         web_search=int(_base(search) * 10**9),
+        has_output=price.output_mtok is not None,
     )
 
 
@@ -104,9 +114,10 @@ def _equals(clause: MatchLogic) -> Iterator[str]:
             yield from _equals(part)
 
 
-def _is_token_priced(price: ModelPrice) -> bool:
+def _is_token_priced(price: ModelPrice, model: str) -> bool:
     has_fee = any(getattr(price, name, None) is not None for name in _NOT_BY_THE_TOKEN)
-    return price.input_mtok is not None and price.output_mtok is not None and not has_fee
+    has_output = price.output_mtok is not None or _EMBEDDING in model
+    return price.input_mtok is not None and has_output and not has_fee
 
 
 def _base(value: Decimal | TieredPrices) -> Decimal:
@@ -142,7 +153,8 @@ def _rates(price: ModelPrice, input_tokens: int) -> Rates:
             value = chosen
         return _pico(value)
 
-    fresh, answer = rate("input_mtok"), rate("output_mtok")
+    # Only a model that gives no output has no price for it.
+    fresh, answer = rate("input_mtok"), rate("output_mtok", 0)
     cached = rate("cache_read_mtok", fresh)
     written = rate("cache_write_mtok", fresh)
     return Rates(
@@ -152,7 +164,8 @@ def _rates(price: ModelPrice, input_tokens: int) -> Rates:
         cache_write=written,
         cache_write_long=rate("cache_write_1h_mtok", written),
         audio_input=rate("input_audio_mtok", fresh),
-        cached_audio=rate("cache_audio_read_mtok", cached),
+        # Without a price of its own it is audio first, where audio has one.
+        cached_audio=rate("cache_audio_read_mtok", rate("input_audio_mtok", cached)),
         image_input=rate("input_image_mtok", fresh),
         reasoning=answer,
         audio_output=rate("output_audio_mtok", answer),

@@ -32,6 +32,9 @@ script may fail, since what it wrote before would stay."""
 
 # Unlike `dataclasses.astuple` it copies nothing; this runs twice for each call.
 _TALLY_VALUES = attrgetter(*TALLY_FIELDS)
+NO_TALLY = ",".join("0" for _ in TALLY_FIELDS)
+"""The tally of an adjustment, which is no call."""
+
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -161,6 +164,7 @@ class Meter:
             tally_text(finished.tally()),
             orjson.dumps(_result(finished)).decode(),
             CLOSED_RECORD_SECONDS,
+            NO_TALLY,
         ]
         before = self._seen_seq
         with translated_errors():

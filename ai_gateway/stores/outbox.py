@@ -206,13 +206,16 @@ class PublishedState:
     ) -> bool:
         """Write the counters as the ledger has them, and the epoch last.
 
-        Entries go on after `position` in the stream and after `seq` in the sequence.
+        Entries go on after `position` in the stream and after `seq` in the sequence. `spent` is
+        read while the sequence is watched: running calls may settle at any moment.
 
-        False where another bookkeeper was faster: calls may run by now, and nothing is written.
+        False where nothing is written: another bookkeeper was faster, or there is more to book.
         """
         with translated_errors(), self._client.pipeline() as pipeline:
             pipeline.watch(redis_keys.META)  # type: ignore[no-untyped-call]  # the library's gap
             if pipeline.hexists(redis_keys.META, "epoch"):
+                return False
+            if pipeline.xrange(redis_keys.OUTBOX, min=f"({position}", count=1):
                 return False
             known = int(pipeline.hget(redis_keys.META, "seq") or 0)
             self._lift_ids(position)

@@ -47,6 +47,16 @@ def call(request_id: str) -> str:
     return f"{_CALL}{request_id}"
 
 
+def reset_mark(reset_id: str) -> str:
+    """String: the amount that a reset took off, so that it is done once."""
+    return f"{_TAG}:reset:{reset_id}"
+
+
+def response(response_id: str) -> str:
+    """String: the user who got a stored response, and the provider that keeps it."""
+    return f"{_TAG}:response:{response_id}"
+
+
 def key_record(key_id: str) -> str:
     """Hash: the copy of a virtual key with its limits, `version` and `status`."""
     return f"{_KEY}{key_id}"

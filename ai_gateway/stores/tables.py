@@ -213,6 +213,22 @@ class UsageHour(TallyColumns, Base):
     cost_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
+class LatencyBucket(Base):
+    """How many calls of an hour took how long, in buckets 10 % wide, for percentiles of pages.
+
+    `kind` is `duration` or `first_token`; `bucket` is `rollups.bucket_of` of the milliseconds.
+    """
+
+    __tablename__ = "latency_bucket"
+
+    hour: Mapped[datetime] = mapped_column(Moment, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(160), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    bucket: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 class AccountTotal(Base):
     """What the ledger says of one account: costs and adjustments, as its counter in Redis should.
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ai_gateway.domain import money
 from ai_gateway.domain.call import DialectName
-from ai_gateway.domain.money import Money
 from ai_gateway.errors import (
     BudgetExhausted,
     BudgetUnavailable,
@@ -22,6 +20,7 @@ from ai_gateway.errors import (
     ModelNotFound,
     ModelUnpriced,
     RequestTooLarge,
+    ResponseNotFound,
     StreamEnded,
     UnsupportedEncoding,
     UpstreamRateLimited,
@@ -30,6 +29,8 @@ from ai_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from ai_gateway.web import error_messages
+from ai_gateway.web.error_messages import said
 
 JSON = "application/json"
 
@@ -59,66 +60,13 @@ class ErrorAnswer:
     body: bytes
 
 
-def _said(text: str) -> Callable[[GatewayError], str]:
-    return lambda _: text
-
-
 def _always(headers: dict[str, str]) -> Callable[[GatewayError], dict[str, str]]:
     return lambda _: dict(headers)
-
-
-def _not_found(error: GatewayError) -> str:
-    if not isinstance(error, ModelNotFound):
-        return ""
-    near = f" Did you mean {' or '.join(error.near)}?" if error.near else ""
-    return f"The model `{error.model}` does not exist or is not served at this address.{near}"
-
-
-def _not_allowed(error: GatewayError) -> str:
-    model = error.model if isinstance(error, ModelNotAllowed) else ""
-    return f"Your key is not allowed to use the model `{model}`."
-
-
-def _unpriced(error: GatewayError) -> str:
-    if not isinstance(error, ModelUnpriced):
-        return ""
-    return (
-        f"The model `{error.model}` of {error.provider} has no known price, and your key has a "
-        "budget, so the call was not sent. The operator can add the price (USD per million tokens) "
-        f'to the file of AI_GATEWAY_CONFIG:\n[[prices]]\nprovider = "{error.provider}"\n'
-        f'model = {orjson.dumps(error.model).decode()}\ninput = "..."\noutput = "..."'
-    )
-
-
-def _exhausted(error: GatewayError) -> str:
-    if not isinstance(error, BudgetExhausted):
-        return ""
-    refusal = error.refusal
-    return (
-        f"Budget exceeded: the {_budget_name(refusal.scope, refusal.window)} budget has no room "
-        f"for this call. Limit ${_usd(refusal.limit)}, spent ${_usd(refusal.spent)}, "
-        f"held by running calls ${_usd(refusal.held)}, needed at most ${_usd(refusal.needed)}. "
-        f"It resets at {refusal.resets_at.isoformat().replace('+00:00', 'Z')}."
-    )
-
-
-def _budget_name(scope: str, window: str) -> str:
-    owner = {"installation": "installation's", "user": "user's", "key": "key's"}[scope]
-    return f"{owner} {'daily' if window == 'day' else 'monthly'}"
-
-
-def _usd(amount: int) -> str:
-    return money.usd_text(Money(amount))
 
 
 def _retry_after(error: GatewayError) -> dict[str, str]:
     seconds = error.retry_after if isinstance(error, UpstreamRateLimited) else None
     return {} if seconds is None else {"retry-after": str(seconds)}
-
-
-def _too_large(error: GatewayError) -> str:
-    limit = error.limit_bytes if isinstance(error, RequestTooLarge) else 0
-    return f"The request body is larger than {limit // 2**20} MB."
 
 
 def _unavailable_headers(error: GatewayError) -> dict[str, str]:
@@ -129,51 +77,65 @@ def _unavailable_headers(error: GatewayError) -> dict[str, str]:
     return dict(RETRY if is_safe else NO_RETRY)
 
 
-def _ended(error: GatewayError) -> str:
-    reason = error.reason if isinstance(error, StreamEnded) else ""
-    return {
-        "revoked": "The stream was ended: the key was revoked.",
-        "no_room": "The stream was ended: its budget was used up while the gateway stood still.",
-        "stopping": "The stream was ended: the gateway is restarting.",
-    }.get(reason, "The stream was ended by the gateway.")
-
-
 ROWS: dict[type[GatewayError], ErrorRow] = {
     InvalidRequest: ErrorRow(
         400, "invalid_request_error", "invalid_request", "invalid_request_error", str
     ),
     RequestTooLarge: ErrorRow(
-        413, "invalid_request_error", "request_too_large", "request_too_large", _too_large
+        413,
+        "invalid_request_error",
+        "request_too_large",
+        "request_too_large",
+        error_messages.too_large,
     ),
     UnsupportedEncoding: ErrorRow(
         415,
         "invalid_request_error",
         "unsupported_encoding",
         "invalid_request_error",
-        _said("A compressed request body is not supported: send it without Content-Encoding."),
+        said("A compressed request body is not supported: send it without Content-Encoding."),
     ),
     InvalidKey: ErrorRow(
         401,
         "authentication_error",
         "invalid_api_key",
         "authentication_error",
-        _said("Incorrect API key provided. Send a virtual key of this gateway (agw_...)."),
+        said("Incorrect API key provided. Send a virtual key of this gateway (agw_...)."),
     ),
     ModelNotAllowed: ErrorRow(
-        403, "permission_error", "model_not_allowed", "permission_error", _not_allowed
+        403,
+        "permission_error",
+        "model_not_allowed",
+        "permission_error",
+        error_messages.model_not_allowed,
     ),
     ModelNotFound: ErrorRow(
-        404, "invalid_request_error", "model_not_found", "not_found_error", _not_found
+        404,
+        "invalid_request_error",
+        "model_not_found",
+        "not_found_error",
+        error_messages.model_not_found,
+    ),
+    ResponseNotFound: ErrorRow(
+        404,
+        "invalid_request_error",
+        "response_not_found",
+        "not_found_error",
+        error_messages.response_not_found,
     ),
     ModelUnpriced: ErrorRow(
-        422, "invalid_request_error", "model_unpriced", "invalid_request_error", _unpriced
+        422,
+        "invalid_request_error",
+        "model_unpriced",
+        "invalid_request_error",
+        error_messages.model_unpriced,
     ),
     BudgetExhausted: ErrorRow(
         429,
         "insufficient_quota",
         "insufficient_quota",
         "rate_limit_error",
-        _exhausted,
+        error_messages.budget_exhausted,
         _always(NO_RETRY),
     ),
     UpstreamRateLimited: ErrorRow(
@@ -181,7 +143,7 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "rate_limit_error",
         "upstream_rate_limited",
         "rate_limit_error",
-        _said("The provider's own rate limit refused the call."),
+        said("The provider's own rate limit refused the call."),
         _retry_after,
     ),
     UpstreamRefusedCredential: ErrorRow(
@@ -189,7 +151,7 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "server_error",
         "upstream_credential",
         "api_error",
-        _said("The provider refused the gateway's own credential; tell the operator."),
+        said("The provider refused the gateway's own credential; tell the operator."),
         _always(NO_RETRY),
     ),
     UpstreamUnavailable: ErrorRow(
@@ -197,16 +159,18 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "server_error",
         "upstream_unavailable",
         "api_error",
-        _said("The provider did not give a usable answer."),
+        said("The provider did not give a usable answer."),
         _unavailable_headers,
     ),
-    StreamEnded: ErrorRow(502, "server_error", "stream_ended", "api_error", _ended),
+    StreamEnded: ErrorRow(
+        502, "server_error", "stream_ended", "api_error", error_messages.stream_ended
+    ),
     UpstreamTimeout: ErrorRow(
         504,
         "server_error",
         "upstream_timeout",
         "timeout_error",
-        _said("The provider did not answer in time; it may have done the work."),
+        said("The provider did not answer in time; it may have done the work."),
         _always(NO_RETRY),
     ),
     BudgetUnavailable: ErrorRow(
@@ -214,7 +178,7 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "server_error",
         "budget_unavailable",
         "overloaded_error",
-        _said("Budgets cannot be checked right now, so the call was not sent. Try again soon."),
+        said("Budgets cannot be checked right now, so the call was not sent. Try again soon."),
         _always({"retry-after": "2", **RETRY}),
     ),
     GatewayUnavailable: ErrorRow(
@@ -222,7 +186,7 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "server_error",
         "gateway_unavailable",
         "overloaded_error",
-        _said("A part of the gateway is not available right now. Try again soon."),
+        said("A part of the gateway is not available right now. Try again soon."),
         _always({"retry-after": "2", **RETRY}),
     ),
 }
@@ -233,7 +197,7 @@ INTERNAL_ROW = ErrorRow(
     "server_error",
     "internal_error",
     "api_error",
-    _said("The gateway failed to handle the call; the request id helps the operator."),
+    said("The gateway failed to handle the call; the request id helps the operator."),
 )
 
 
@@ -271,7 +235,7 @@ _REJECTED = ErrorRow(
     "invalid_request_error",
     "upstream_rejected",
     "invalid_request_error",
-    _said("The provider rejected the request."),
+    said("The provider rejected the request."),
 )
 
 

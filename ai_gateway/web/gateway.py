@@ -1,199 +1,75 @@
-"""The blueprint `/v1`: calls of clients in, answers of providers out."""
+"""The blueprint `/v1`: what the SDKs of OpenAI and Anthropic ask for."""
 
-import logging
-import socket
-from collections.abc import Iterator
-from uuid import uuid4
+from functools import partial
 
-import orjson
-from flask import Blueprint, Request, Response, request
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from flask import Blueprint, Response, request
 
-from ai_gateway.domain.call import DialectName, Operation
-from ai_gateway.domain.exchange import Answer, ByteStream, IncomingCall
-from ai_gateway.errors import (
-    GatewayError,
-    InvalidRequest,
-    RequestTooLarge,
-    UnsupportedEncoding,
-)
-from ai_gateway.services.models import ListedModel
+from ai_gateway.domain.call import PLAIN_ADDRESS, Address, Operation
+from ai_gateway.domain.exchange import Answer, IncomingCall
+from ai_gateway.web.calls import answered, metered, model_list
 from ai_gateway.web.context import services
-from ai_gateway.web.credentials import credential_of
-from ai_gateway.web.error_bodies import ErrorAnswer, error_answer, error_event, internal_error
-
-logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("gateway", __name__, url_prefix="/v1")
-
-MAX_BODY_BYTES = 20 * 2**20
-
-CLIENT_READS_WITHIN_SECONDS = 30
-"""A client that takes nothing of its stream for so long has left, else its hold would never end."""
-
-FORWARDED_HEADERS: dict[DialectName, tuple[str, ...]] = {
-    "openai": ("openai-beta",),
-    "anthropic": ("anthropic-version", "anthropic-beta"),
-}
-"""Request headers that go on to the provider; all others stay here."""
 
 
 @blueprint.post("/chat/completions")
 def chat_completions() -> Response:
-    return _metered("openai", Operation.CHAT)
+    return metered("openai", Operation.CHAT)
+
+
+@blueprint.post("/completions")
+def completions() -> Response:
+    return metered("openai", Operation.COMPLETIONS)
+
+
+@blueprint.post("/embeddings")
+def embeddings() -> Response:
+    return metered("openai", Operation.EMBEDDINGS)
+
+
+@blueprint.post("/responses")
+def responses() -> Response:
+    return metered("openai", Operation.RESPONSES)
+
+
+@blueprint.get("/responses/<response_id>")
+def read_response(response_id: str) -> Response:
+    return _stored("read", response_id)
+
+
+@blueprint.delete("/responses/<response_id>")
+def delete_response(response_id: str) -> Response:
+    return _stored("delete", response_id)
+
+
+@blueprint.post("/responses/<response_id>/cancel")
+def cancel_response(response_id: str) -> Response:
+    return _stored("cancel", response_id)
 
 
 @blueprint.post("/messages")
 def messages() -> Response:
-    return _metered("anthropic", Operation.MESSAGES)
+    return metered("anthropic", Operation.MESSAGES, _anthropic_address())
+
+
+@blueprint.post("/messages/count_tokens")
+def count_tokens() -> Response:
+    ask = services().free_calls.count_tokens
+    return answered("anthropic", Operation.COUNT_TOKENS, ask, _anthropic_address())
 
 
 @blueprint.get("/models")
 def models() -> Response:
-    dialect: DialectName = "anthropic" if "anthropic-version" in request.headers else "openai"
-    request_id = _new_request_id()
-    try:
-        listed = services().proxy.models(request_id, credential_of(request), dialect)
-    except GatewayError as error:
-        return _error_response(error_answer(error, dialect, request_id), request_id)
-    except Exception:
-        # The outermost handler: whatever it is, the client gets its dialect's error.
-        logger.exception("call_failed", extra={"request_id": request_id})
-        return _error_response(internal_error(dialect, request_id), request_id)
-    body = _anthropic_list(listed) if dialect == "anthropic" else _openai_list(listed)
-    return _finish(Response(orjson.dumps(body), mimetype="application/json"), request_id)
+    return model_list("anthropic" if "anthropic-version" in request.headers else "openai")
 
 
-def _metered(dialect: DialectName, operation: Operation) -> Response:
-    request_id = _new_request_id()
-    try:
-        incoming = _incoming(request, dialect, operation, request_id)
-    except GatewayError as error:
-        services().proxy.refuse(request_id, operation, error)
-        return _error_response(error_answer(error, dialect, request_id), request_id)
-    try:
-        answer = services().proxy.call(incoming)
-    except GatewayError as error:
-        return _error_response(error_answer(error, dialect, request_id), request_id)
-    except Exception:
-        # The outermost handler: whatever it is, the client gets its dialect's error.
-        logger.exception("call_failed", extra={"request_id": request_id})
-        return _error_response(internal_error(dialect, request_id), request_id)
-    return _finish(_response(answer, dialect, request_id), request_id)
+def _stored(action: StoredAction, response_id: str) -> Response:
+    free_calls = services().free_calls
+    ask = partial(free_calls.stored_response, response_id=response_id, action=action)
+    return answered("openai", Operation.STORED_RESPONSES, ask)
 
 
-def _incoming(
-    incoming: Request, dialect: DialectName, operation: Operation, request_id: str
-) -> IncomingCall:
-    names = FORWARDED_HEADERS[dialect]
-    return IncomingCall(
-        request_id=request_id,
-        received_at=services().clock(),
-        dialect=dialect,
-        operation=operation,
-        credential=credential_of(incoming),
-        body=_read_body(incoming),
-        headers={name: incoming.headers[name] for name in names if name in incoming.headers},
-    )
-
-
-def _read_body(incoming: Request) -> bytes:
-    """Read at most `MAX_BODY_BYTES`, whether or not the client said how much would come."""
-    if incoming.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedEncoding
-    # A body without a stated length is cut off at the limit in silence, so it is set one higher.
-    incoming.max_content_length = MAX_BODY_BYTES + 1
-    try:
-        body = incoming.get_data(cache=False)
-    except RequestEntityTooLarge as error:
-        raise RequestTooLarge(MAX_BODY_BYTES) from error
-    except ClientDisconnected as error:
-        raise InvalidRequest("The request body ended before its stated length.") from error
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge(MAX_BODY_BYTES)
-    return body
-
-
-class _ClientStream:
-    """A relayed stream whose failure reaches the client as its dialect's own error event."""
-
-    def __init__(self, stream: ByteStream, dialect: DialectName, request_id: str) -> None:
-        # Only gunicorn hands out the connection.
-        self._connection: socket.socket | None = request.environ.get("gunicorn.socket")
-        if self._connection is not None:
-            self._connection.settimeout(CLIENT_READS_WITHIN_SECONDS)
-        self._stream = stream
-        self._chunks = iter(stream)
-        self._dialect = dialect
-        self._request_id = request_id
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._chunks)
-        except GatewayError as error:
-            self._chunks = iter(())
-            return error_event(error, self._dialect, self._request_id)
-
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            if self._connection is not None:
-                self._connection.settimeout(None)
-
-
-def _response(answer: Answer, dialect: DialectName, request_id: str) -> Response:
-    if isinstance(answer.body, bytes):
-        return Response(answer.body, answer.status, dict(answer.headers))
-    stream = _ClientStream(answer.body, dialect, request_id)
-    response = Response(stream, answer.status, dict(answer.headers))
-    # A front proxy that buffers would hold events back.
-    response.headers["x-accel-buffering"] = "no"
-    return response
-
-
-def _error_response(error: ErrorAnswer, request_id: str) -> Response:
-    return _finish(Response(error.body, error.status, error.headers), request_id)
-
-
-def _finish(response: Response, request_id: str) -> Response:
-    response.headers["x-request-id"] = request_id
-    # Anthropic's SDK looks for it under this name.
-    response.headers["request-id"] = request_id
-    response.headers["cache-control"] = "no-store"
-    if services().is_simulated:
-        response.headers["x-ai-gateway-simulator"] = "true"
-    return response
-
-
-def _new_request_id() -> str:
-    return f"req_{uuid4().hex}"
-
-
-def _openai_list(listed: list[ListedModel]) -> dict[str, object]:
-    data = [
-        {"id": row.model, "object": "model", "created": 0, "owned_by": row.provider}
-        for row in listed
-    ]
-    return {"object": "list", "data": data}
-
-
-def _anthropic_list(listed: list[ListedModel]) -> dict[str, object]:
-    data = [
-        {
-            "type": "model",
-            "id": row.model,
-            "display_name": row.model,
-            "created_at": "1970-01-01T00:00:00Z",
-        }
-        for row in listed
-    ]
-    return {
-        "data": data,
-        "has_more": False,
-        "first_id": listed[0].model if listed else None,
-        "last_id": listed[-1].model if listed else None,
-    }
+def _anthropic_address() -> Address:
+    """The SDK's beta methods say so in the query; nothing else of it goes on."""
+    is_beta = request.args.get("beta") == "true"
+    return Address(query=(("beta", "true"),)) if is_beta else PLAIN_ADDRESS

@@ -17,6 +17,7 @@ from ai_gateway.domain.pricing import (
     Tier,
     cost_of,
     plan_hold,
+    stated,
 )
 from ai_gateway.domain.usage import Usage
 from tests.domain.facts import flat_rates, flat_row, price_rows, usages, usages_within
@@ -111,6 +112,37 @@ def test_searches_are_paid_for_beside_the_tokens() -> None:
     row = PriceRow("r", "anthropic", "m", (Tier(-1, flat_rates(1000, 1000)),), web_search=10**10)
     cost = cost_of(row, Usage(input_tokens=1, web_searches=2))
     assert cost.by_kind() == {"input": 1, SEARCH_KIND: 2 * 10**7}
+
+
+@pytest.mark.parametrize(
+    ("total", "kinds"),
+    [
+        (50_000, {"input": 10_000, "output": 20_000, SEARCH_KIND: 20_000}),
+        (30_000, {"input": 10_000, "output": 20_000, SEARCH_KIND: 0}),
+        (12_000, {"input": 10_000, "output": 2_000, SEARCH_KIND: 0}),
+        (0, {"input": 0, "output": 0, SEARCH_KIND: 0}),
+    ],
+)
+def test_stated_cost_is_the_total_and_what_it_has_beyond_the_tokens_was_for_tools(
+    total: int, kinds: dict[str, int]
+) -> None:
+    row = PriceRow("r", "xai", "m", (Tier(-1, flat_rates(1_000_000, 2_000_000)),))
+    cost = stated(Money(total), row, Usage(input_tokens=10, output_tokens=10))
+    assert cost.total == total
+    assert cost.by_kind() == kinds
+
+
+@pytest.mark.parametrize(
+    ("usage", "kinds"),
+    [
+        (Usage(input_tokens=10, output_tokens=10), {"input": 700, "output": 0}),
+        (Usage(), {SEARCH_KIND: 700}),
+    ],
+)
+def test_stated_cost_of_an_unpriced_model_is_told_whole(
+    usage: Usage, kinds: dict[str, int]
+) -> None:
+    assert stated(Money(700), None, usage).by_kind() == kinds
 
 
 @pytest.mark.parametrize(

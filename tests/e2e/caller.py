@@ -25,6 +25,8 @@ MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-5-5"}
 PRICES = {
     "gpt-4o-mini": (150, 75, 150, 150, 600),
     "claude-haiku-5-5": (100, 10, 125, 200, 500),
+    "gpt-3.5-turbo-instruct": (1500, 1500, 1500, 1500, 2000),
+    "text-embedding-3-small": (20, 20, 20, 20, 0),
 }
 
 

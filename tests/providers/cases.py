@@ -9,17 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from ai_gateway.domain.call import Operation
+from ai_gateway.domain.money import to_usd
 from ai_gateway.domain.pricing import PriceRow, Rates, Tier, cost_of
 from ai_gateway.domain.usage import Reading, Usage
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
 from ai_gateway.providers.dialect import Dialect, StreamReader
 from ai_gateway.providers.openai_dialect import OpenAIDialect
+from ai_gateway.providers.provider import Quirks
+from ai_gateway.providers.registry import ROWS_BY_NAME
 
 DATA = Path(__file__).parent.parent / "data" / "metering_cases.jsonl"
-DIALECTS: dict[str, Dialect] = {
-    "openai.chat": OpenAIDialect(),
-    "anthropic.messages": AnthropicDialect(),
+OPENAI = OpenAIDialect()
+SHAPES: dict[str, tuple[Dialect, Operation]] = {
+    "openai.chat": (OPENAI, Operation.CHAT),
+    "openai.completions": (OPENAI, Operation.COMPLETIONS),
+    "openai.embeddings": (OPENAI, Operation.EMBEDDINGS),
+    "openai.responses": (OPENAI, Operation.RESPONSES),
+    "anthropic.messages": (AnthropicDialect(), Operation.MESSAGES),
 }
+ROWS = ROWS_BY_NAME | {"google": ROWS_BY_NAME["gemini"]}
+"""The rows by the names of the cases; of other vendors nothing is known."""
+
 PICO = Decimal(10) ** 6
 """Pico-USD for one token are so many times the USD for a million."""
 
@@ -48,6 +58,7 @@ class Case:
 
     case_id: str
     shape: str
+    provider: str
     is_stream: bool
     chunks: tuple[bytes, ...]
     asks_for_usage: bool
@@ -61,22 +72,23 @@ class Case:
         return b"".join(self.chunks)
 
     @property
-    def dialect(self) -> Dialect:
-        return DIALECTS[self.shape]
+    def quirks(self) -> Quirks:
+        return ROWS[self.provider].quirks if self.provider in ROWS else Quirks()
 
     def reader(self) -> StreamReader:
         """A reader for the answer to what the client of this case asked for."""
         asked: dict[str, object] = {"model": "m", "stream": True, "messages": [{}], "max_tokens": 9}
+        dialect, operation = SHAPES[self.shape]
         if self.asks_for_usage:
             asked["stream_options"] = {"include_usage": True}
-        operation = Operation.CHAT if self.shape == "openai.chat" else Operation.MESSAGES
-        request = self.dialect.read_request(operation, json.dumps(asked).encode())
-        return StreamReader(self.dialect.interpreter(request))
+        request = dialect.read_request(operation, json.dumps(asked).encode())
+        return StreamReader(dialect.interpreter(request, self.quirks))
 
     def read(self, chunks: Sequence[bytes] | None = None) -> Reading:
         """What the answer tells, a stream in its own reads or in others."""
         if not self.is_stream:
-            return self.dialect.read_answer(self.body)
+            dialect, operation = SHAPES[self.shape]
+            return dialect.read_answer(self.body, operation, self.quirks)
         reader = self.reader()
         for chunk in self.chunks if chunks is None else chunks:
             reader.feed(chunk)
@@ -84,7 +96,9 @@ class Case:
         return reader.reading()
 
     def cost_of(self, reading: Reading) -> Decimal:
-        """The cost in USD before it is rounded."""
+        """The cost in USD: as stated, else by the price, before it is rounded."""
+        if reading.stated_cost is not None:
+            return to_usd(reading.stated_cost)
         pico = sum(line.pico_usd for line in cost_of(self.price, reading.usage).lines)
         return Decimal(pico).scaleb(-12)
 
@@ -96,7 +110,7 @@ def load_cases() -> list[dict[str, Any]]:
 def read_cases() -> Iterator[Case]:
     """The cases in the shapes that we speak."""
     for row in load_cases():
-        if row["api_shape"] in DIALECTS:
+        if row["api_shape"] in SHAPES:
             yield _case(row)
 
 
@@ -116,6 +130,7 @@ def _case(row: Mapping[str, Any]) -> Case:
     return Case(
         case_id=row["id"],
         shape=row["api_shape"],
+        provider=row["provider"],
         is_stream=row["stream"],
         chunks=_chunks(row),
         asks_for_usage=bool(asked.get("stream_options", {}).get("include_usage")),

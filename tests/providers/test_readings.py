@@ -7,14 +7,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_gateway.domain.usage import Usage, UsageStatus
+from ai_gateway.domain.call import Operation
+from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.providers import dialect
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect, MessagesInterpreter
 from ai_gateway.providers.dialect import StreamReader
-from ai_gateway.providers.openai_dialect import ChatInterpreter, OpenAIDialect
+from ai_gateway.providers.openai_dialect import OpenAIDialect
+from ai_gateway.providers.provider import Quirks
 
 OPENAI = OpenAIDialect()
 ANTHROPIC = AnthropicDialect()
+PLAIN = Quirks()
+READERS = {
+    name: (OPENAI if name != "messages" else ANTHROPIC, Operation(name))
+    for name in ("chat", "completions", "embeddings", "responses", "messages")
+}
+
+
+def read_chat(body: bytes, quirks: Quirks = PLAIN) -> Reading:
+    return OPENAI.read_answer(body, Operation.CHAT, quirks)
+
+
+def read_message(body: bytes) -> Reading:
+    return ANTHROPIC.read_answer(body, Operation.MESSAGES, PLAIN)
+
+
+def chat_interpreter(*, wants_usage: bool, quirks: Quirks = PLAIN) -> dialect.Interpreter:
+    options = {"include_usage": wants_usage}
+    body = raw(model="m", messages=[{}], stream=True, stream_options=options)
+    return OPENAI.interpreter(OPENAI.read_request(Operation.CHAT, body), quirks)
+
+
+def response_interpreter() -> dialect.Interpreter:
+    asked = OPENAI.read_request(Operation.RESPONSES, raw(model="m", input="hi", stream=True))
+    return OPENAI.interpreter(asked, PLAIN)
 
 
 def raw(**fields: Any) -> bytes:
@@ -62,20 +88,20 @@ def with_count(name: str, value: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
 def test_input_that_cannot_be_read_is_no_report_of_nothing(value: object) -> None:
-    reading = OPENAI.read_answer(chat(with_count("prompt_tokens", value)))
+    reading = read_chat(chat(with_count("prompt_tokens", value)))
     assert (reading.status, reading.usage) == (UsageStatus.MISSING, Usage())
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
 def test_output_that_cannot_be_read_leaves_a_lower_bound(value: object) -> None:
-    reading = OPENAI.read_answer(chat(with_count("completion_tokens", value)))
+    reading = read_chat(chat(with_count("completion_tokens", value)))
     assert (reading.status, reading.usage) == (UsageStatus.PARTIAL, Usage(input_tokens=10))
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
 def test_detail_that_cannot_be_read_is_taken_as_absent(value: object) -> None:
     details = {} if value is ... else {"cached_tokens": value}
-    reading = OPENAI.read_answer(chat(counts(10, 5, prompt_tokens_details=details)))
+    reading = read_chat(chat(counts(10, 5, prompt_tokens_details=details)))
     assert (reading.status, reading.usage) == (
         UsageStatus.EXACT,
         Usage(input_tokens=10, output_tokens=5),
@@ -84,12 +110,12 @@ def test_detail_that_cannot_be_read_is_taken_as_absent(value: object) -> None:
 
 @pytest.mark.parametrize("usage", [None, {}, [], "usage", 7, {"input_tokens": 3}], ids=repr)
 def test_answer_without_our_counts_has_no_usage(usage: object) -> None:
-    assert OPENAI.read_answer(chat(usage)).status is UsageStatus.MISSING
+    assert read_chat(chat(usage)).status is UsageStatus.MISSING
 
 
 @pytest.mark.parametrize("usage", [counts(-1, 5), counts(5, -1)], ids=["input", "output"])
 def test_negative_count_is_an_anomaly_and_gives_no_credit(usage: object) -> None:
-    reading = OPENAI.read_answer(chat(usage))
+    reading = read_chat(chat(usage))
     assert reading.status is UsageStatus.ANOMALY
     assert min(reading.usage.disjoint().values()) >= 0
 
@@ -108,14 +134,14 @@ def test_negative_count_is_an_anomaly_and_gives_no_credit(usage: object) -> None
 def test_total_that_contradicts_its_parts_is_an_anomaly_and_the_larger_is_billed(
     total: object, status: UsageStatus, output: int
 ) -> None:
-    reading = OPENAI.read_answer(chat(counts(10, 5, total_tokens=total)))
+    reading = read_chat(chat(counts(10, 5, total_tokens=total)))
     assert (reading.status, reading.usage.output_tokens) == (status, output)
 
 
 def test_reasoning_beside_the_output_is_added_once() -> None:
     details = {"reasoning_tokens": 90}
     usage = counts(10, 5, total_tokens=105, completion_tokens_details=details)
-    reading = OPENAI.read_answer(chat(usage))
+    reading = read_chat(chat(usage))
     assert reading.usage == Usage(input_tokens=10, output_tokens=95, reasoning_tokens=90)
 
 
@@ -136,7 +162,7 @@ def test_every_detail_of_openai_is_read() -> None:
             "rejected_prediction_tokens": 16,
         },
     )
-    reading = OPENAI.read_answer(chat(usage, service_tier="flex"))
+    reading = read_chat(chat(usage, service_tier="flex"))
     assert (reading.status, reading.service_tier) == (UsageStatus.EXACT, "flex")
     assert reading.served_model == "m-1"
     assert reading.usage == Usage(
@@ -155,9 +181,10 @@ def test_every_detail_of_openai_is_read() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"17", b'{"a":'])
 def test_answer_that_is_no_object_has_failed(body: bytes) -> None:
-    for one in (OPENAI, ANTHROPIC):
-        reading = one.read_answer(body)
+    for one, operation in READERS.values():
+        reading = one.read_answer(body, operation, PLAIN)
         assert reading.failed
+        assert not reading.is_readable
         assert (reading.status, reading.text_bytes) == (UsageStatus.MISSING, len(body))
 
 
@@ -169,11 +196,11 @@ def test_text_of_a_whole_answer_is_counted_in_bytes() -> None:
         "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}, 7, {"function": None}],
     }
     body = raw(choices=[{"message": message}, {"message": {"content": None}}, {"message": 7}, 7])
-    assert OPENAI.read_answer(body).text_bytes == 3 + 2 + 2 + 1 + 2
+    assert read_chat(body).text_bytes == 3 + 2 + 2 + 1 + 2
 
 
 def test_text_of_a_stream_is_counted_as_it_comes() -> None:
-    interpreter = ChatInterpreter(wants_usage=False)
+    interpreter = chat_interpreter(wants_usage=False)
     interpreter.see(chunk("h\u00e9"))
     assert interpreter.text_bytes == 3
     interpreter.see(chunk("!"))
@@ -183,7 +210,7 @@ def test_text_of_a_stream_is_counted_as_it_comes() -> None:
 
 def test_later_usage_wins_unless_it_is_zero_or_null() -> None:
     interpreter = seen(
-        ChatInterpreter(wants_usage=False),
+        chat_interpreter(wants_usage=False),
         chunk("a", usage=counts(0, 0)),
         chunk("b", usage=counts(10, 1)),
         chunk("c", usage=counts(10, 2)),
@@ -197,24 +224,24 @@ def test_later_usage_wins_unless_it_is_zero_or_null() -> None:
 
 
 def test_zero_usage_counts_where_nothing_better_came() -> None:
-    interpreter = seen(ChatInterpreter(wants_usage=False), chunk(usage=counts(0, 0)), b"[DONE]")
+    interpreter = seen(chat_interpreter(wants_usage=False), chunk(usage=counts(0, 0)), b"[DONE]")
     assert interpreter.reading().status is UsageStatus.EXACT
 
 
 def test_running_usage_is_a_lower_bound_until_the_end() -> None:
-    interpreter = seen(ChatInterpreter(wants_usage=False), chunk("a", usage=counts(10, 1)))
+    interpreter = seen(chat_interpreter(wants_usage=False), chunk("a", usage=counts(10, 1)))
     assert interpreter.reading().status is UsageStatus.PARTIAL
     assert seen(interpreter, b"[DONE]").reading().status is UsageStatus.EXACT
 
 
 def test_usage_on_the_finish_chunk_is_final() -> None:
     finish = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": counts(10, 1)}
-    assert seen(ChatInterpreter(wants_usage=False), raw(**finish)).reading().status == "exact"
+    assert seen(chat_interpreter(wants_usage=False), raw(**finish)).reading().status == "exact"
 
 
 def test_error_after_the_usage_makes_it_a_lower_bound() -> None:
     interpreter = seen(
-        ChatInterpreter(wants_usage=True), chunk(usage=counts(10, 1)), raw(error={"message": "x"})
+        chat_interpreter(wants_usage=True), chunk(usage=counts(10, 1)), raw(error={"message": "x"})
     )
     assert interpreter.has_failed
     reading = interpreter.reading()
@@ -223,7 +250,7 @@ def test_error_after_the_usage_makes_it_a_lower_bound() -> None:
 
 @pytest.mark.parametrize("wants_usage", [True, False])
 def test_chunk_of_usage_alone_is_shown_to_who_asked_for_it(*, wants_usage: bool) -> None:
-    interpreter = ChatInterpreter(wants_usage=wants_usage)
+    interpreter = chat_interpreter(wants_usage=wants_usage)
     assert interpreter.see(chunk(usage=counts(1, 1))) is wants_usage
     assert interpreter.see(chunk("text", usage=counts(1, 1)))
     assert interpreter.see(chunk(usage=None))
@@ -232,13 +259,13 @@ def test_chunk_of_usage_alone_is_shown_to_who_asked_for_it(*, wants_usage: bool)
 
 
 def test_error_is_shown_even_when_it_comes_with_usage() -> None:
-    interpreter = ChatInterpreter(wants_usage=False)
+    interpreter = chat_interpreter(wants_usage=False)
     assert interpreter.see(raw(error={"message": "x"}, choices=[], usage=counts(1, 1)))
 
 
 @pytest.mark.parametrize("text", ["[DONE]", '"usage": {"prompt_tokens": 1}', "\n\ndata: [DONE]"])
 def test_text_of_the_model_is_never_taken_for_the_protocol(text: str) -> None:
-    interpreter = ChatInterpreter(wants_usage=False)
+    interpreter = chat_interpreter(wants_usage=False)
     reader = StreamReader(interpreter)
     reader.feed(b"data: " + chunk(text) + b"\n\n")
     assert not reader.is_complete
@@ -247,7 +274,7 @@ def test_text_of_the_model_is_never_taken_for_the_protocol(text: str) -> None:
 
 def test_served_tier_and_model_are_the_last_that_were_told() -> None:
     interpreter = seen(
-        ChatInterpreter(wants_usage=False),
+        chat_interpreter(wants_usage=False),
         chunk("a", service_tier="auto"),
         chunk("b", service_tier="priority", model="m-2"),
         chunk("c", service_tier=None, model=None),
@@ -277,7 +304,7 @@ STOP = raw(type="message_stop")
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
 def test_input_of_anthropic_that_cannot_be_read_is_no_report(value: object) -> None:
     usage = {"output_tokens": 5} if value is ... else {"input_tokens": value, "output_tokens": 5}
-    assert ANTHROPIC.read_answer(message(usage)).status is UsageStatus.MISSING
+    assert read_message(message(usage)).status is UsageStatus.MISSING
     stream = seen(MessagesInterpreter(), start(usage), STOP)
     assert stream.reading().status is UsageStatus.MISSING
 
@@ -285,7 +312,7 @@ def test_input_of_anthropic_that_cannot_be_read_is_no_report(value: object) -> N
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
 def test_output_of_anthropic_that_cannot_be_read_leaves_a_lower_bound(value: object) -> None:
     usage = {"input_tokens": 10} if value is ... else {"input_tokens": 10, "output_tokens": value}
-    assert ANTHROPIC.read_answer(message(usage)).status is UsageStatus.PARTIAL
+    assert read_message(message(usage)).status is UsageStatus.PARTIAL
     stream = seen(MessagesInterpreter(), start({"input_tokens": 10}), delta(usage), STOP)
     assert stream.reading().status is UsageStatus.PARTIAL
 
@@ -295,7 +322,7 @@ def test_output_of_anthropic_that_cannot_be_read_leaves_a_lower_bound(value: obj
 )
 def test_negative_input_of_anthropic_is_an_anomaly_and_lowers_nothing(name: str) -> None:
     usage = {"input_tokens": 100, "output_tokens": 5, "cache_read_input_tokens": 7} | {name: -50}
-    reading = ANTHROPIC.read_answer(message(usage))
+    reading = read_message(message(usage))
     assert reading.status is UsageStatus.ANOMALY
     positive = sum(usage[n] for n in usage if n != "output_tokens" and usage[n] > 0)
     assert reading.usage.input_tokens == positive
@@ -304,7 +331,7 @@ def test_negative_input_of_anthropic_is_an_anomaly_and_lowers_nothing(name: str)
 def test_reasoning_beyond_the_output_of_anthropic_is_an_anomaly() -> None:
     details = {"thinking_tokens": 9}
     usage = {"input_tokens": 1, "output_tokens": 5, "output_tokens_details": details}
-    assert ANTHROPIC.read_answer(message(usage)).status is UsageStatus.ANOMALY
+    assert read_message(message(usage)).status is UsageStatus.ANOMALY
 
 
 def test_long_writes_never_exceed_all_writes() -> None:
@@ -315,7 +342,7 @@ def test_long_writes_never_exceed_all_writes() -> None:
         "cache_creation_input_tokens": 10,
         "cache_creation": split,
     }
-    reading = ANTHROPIC.read_answer(message(usage))
+    reading = read_message(message(usage))
     assert reading.usage.cache_write_long_tokens == 10
     assert reading.usage.cache_write_tokens == 0
 
@@ -336,7 +363,7 @@ COMPACTED = {
 
 
 def test_compaction_is_billed_beside_the_top_level() -> None:
-    whole = ANTHROPIC.read_answer(message(COMPACTED))
+    whole = read_message(message(COMPACTED))
     stream = seen(MessagesInterpreter(), start({"input_tokens": 10}), delta(COMPACTED), STOP)
     expected = Usage(input_tokens=317, cached_input_tokens=7, output_tokens=45)
     assert whole.usage == stream.reading().usage == expected
@@ -416,7 +443,7 @@ def test_text_and_facts_of_a_message_are_read() -> None:
         7,
     ]
     usage = {"input_tokens": 1, "output_tokens": 1, "service_tier": "priority"}
-    reading = ANTHROPIC.read_answer(raw(model="claude-1", content=content, usage=usage))
+    reading = read_message(raw(model="claude-1", content=content, usage=usage))
     assert reading.text_bytes == 3 + 2 + len('{"a":1}')
     assert (reading.served_model, reading.service_tier) == ("claude-1", "priority")
     assert reading.raw is not None
@@ -424,7 +451,7 @@ def test_text_and_facts_of_a_message_are_read() -> None:
 
 
 def test_content_that_is_no_list_has_no_text() -> None:
-    assert ANTHROPIC.read_answer(raw(content="text")).text_bytes == 0
+    assert read_message(raw(content="text")).text_bytes == 0
 
 
 def test_text_of_a_streamed_message_is_counted_as_it_comes() -> None:
@@ -445,7 +472,7 @@ def test_events_that_tell_nothing_go_on(data: bytes) -> None:
 
 
 def test_content_is_noticed_with_its_first_byte() -> None:
-    reader = StreamReader(ChatInterpreter(wants_usage=False))
+    reader = StreamReader(chat_interpreter(wants_usage=False))
     noticed = []
     for text in ("", "a", ""):
         reader.feed(b"data: " + chunk(text) + b"\n\n: note\n\n")
@@ -477,14 +504,15 @@ EVENTS = st.binary(max_size=30) | TREES.map(lambda tree: json.dumps(tree).encode
 
 @given(st.lists(EVENTS, max_size=5), st.booleans())
 def test_no_event_makes_an_interpreter_raise(events: list[bytes], wants_usage: bool) -> None:  # noqa: FBT001  # hypothesis hands it over by place
-    for interpreter in (ChatInterpreter(wants_usage=wants_usage), MessagesInterpreter()):
+    chat_chunks = chat_interpreter(wants_usage=wants_usage)
+    for interpreter in (chat_chunks, response_interpreter(), MessagesInterpreter()):
         assert seen(interpreter, *events).reading().usage.is_consistent
 
 
 @given(EVENTS)
 def test_no_body_makes_a_dialect_raise(body: bytes) -> None:
-    for one in (OPENAI, ANTHROPIC):
-        assert one.read_answer(body).usage.is_consistent
+    for one, operation in READERS.values():
+        assert one.read_answer(body, operation, PLAIN).usage.is_consistent
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))

@@ -9,17 +9,19 @@ from genai_prices import data_snapshot
 
 from ai_gateway.domain.call import Operation
 from ai_gateway.providers.openai_dialect import OpenAIDialect
-from ai_gateway.providers.provider import CHAT_CAPS, Provider, ProviderRow, Quirks
+from ai_gateway.providers.provider import CHAT_CAPS, Provider, ProviderRow
 from ai_gateway.providers.registry import (
     OLD_CAP,
     PROVIDER_ROWS,
+    ROWS_BY_NAME,
     SIMULATOR_KEY,
-    SIMULATOR_PATHS,
     Registry,
     provider,
     simulated,
+    simulator_path,
 )
 from ai_gateway.settings import KNOWN_PROVIDERS, read_settings
+from simulator.vendors import VENDORS
 
 LAB = Provider("lab", "openai", "http://lab.test", "sk-lab-secret")
 OTHER = Provider("other", "openai", "http://other.test", "sk-other-secret")
@@ -182,7 +184,7 @@ def test_second_account_at_a_vendor_has_the_vendors_prices() -> None:
 
 def test_preset_at_another_address_has_the_quirks_but_not_the_prices() -> None:
     made = provider("lab", "deepseek", "openai", base_url="http://lab.test", api_key="sk-secret")
-    assert (made.quirks, made.vendor) == (OLD_CAP, None)
+    assert (made.quirks, made.vendor) == (ROWS_BY_NAME["deepseek"].quirks, None)
 
 
 # The registry
@@ -211,8 +213,13 @@ def test_vendors_are_told_of_those_that_have_one() -> None:
 def test_simulator_plays_every_row_and_gets_no_real_key(row: ProviderRow) -> None:
     played = simulated("http://127.0.0.1:9", [LAB]).get(row.name)
     assert played is not None
-    assert (played.api_key, played.quirks, played.vendor) == (SIMULATOR_KEY, Quirks(), row)
-    assert played.base_url == "http://127.0.0.1:9" + SIMULATOR_PATHS[row.dialect]
+    assert (played.api_key, played.quirks, played.vendor) == (SIMULATOR_KEY, row.quirks, row)
+    assert played.base_url == "http://127.0.0.1:9" + simulator_path(row)
+
+
+def test_simulator_knows_every_vendor_of_a_row() -> None:
+    paths = {simulator_path(row) for row in PROVIDER_ROWS}
+    assert paths - {f"/vendors/{name}/v1" for name in VENDORS} == {"/v1", ""}
 
 
 def test_simulator_plays_the_operators_own_providers_after_the_rows() -> None:

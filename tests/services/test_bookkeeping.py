@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
+from ai_gateway.domain.limits import Account
+from ai_gateway.domain.money import Money
 from ai_gateway.domain.roles import Role
 from ai_gateway.errors import BudgetUnavailable, GatewayUnavailable
 from ai_gateway.services.bookkeeping import BATCH_ENTRIES, Bookkeeper, BookkeeperStores
@@ -366,6 +368,27 @@ class TestRestoring:
         office.store.client.hdel(redis_keys.META, "epoch")
         assert office.bookkeeper.restore() is True
         assert office.store.counters(call) == [(40, 100)] * 5
+
+    def test_a_call_that_settles_while_counters_are_read_is_in_them(self, office: Office) -> None:
+        """Redis went back in time: its calls run on, and end when they like."""
+        running = admitted_call("req_1", 100, admitted_at=office.now)
+        office.store.reserve(running)
+        office.settle(2)
+        office.bookkeeper.book(block_ms=None)
+        office.store.client.hdel(redis_keys.META, "epoch")
+
+        class Slow(Ledger):
+            def spent(self, windows: Iterable[str]) -> list[tuple[Account, Money]]:
+                found = super().spent(windows)
+                office.store.meter.settle(running, finished_call(60))
+                return found
+
+        slow = Slow(office.engine, UTC_ZONE)
+        stores = BookkeeperStores(office.store.outbox, office.store.published, slow)
+        restorer = Bookkeeper(stores, office.admin, clock=office.clock, zone=UTC_ZONE)
+        assert restorer.restore() is True
+        assert office.store.counters(running) == [(100, 0)] * 5
+        assert office.differences() == []
 
     def test_counters_that_can_be_trusted_are_let_be(self, office: Office) -> None:
         office.settle(1)

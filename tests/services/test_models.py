@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ai_gateway.domain.call import DialectName
+from ai_gateway.domain.call import DialectName, Operation
 from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.errors import ModelNotAllowed, ModelNotFound
 from ai_gateway.providers.provider import Provider
@@ -175,7 +175,16 @@ def test_every_name_of_the_whole_book_is_listed_once_and_leads_to_its_provider(
     for row in listed:
         target = models.resolve(row.model, dialect, KEY)
         assert target.provider.name == row.provider
-        assert models.price(target, None, NOW) is not None
+        operation = Operation.EMBEDDINGS if "embed" in row.model else Operation.CHAT
+        assert models.price(target, None, NOW, operation) is not None
+
+
+def test_row_without_a_price_for_output_holds_for_embeddings_alone() -> None:
+    sources = {row.name: Source(row.price_ids, row.name, row.model_names) for row in PROVIDER_ROWS}
+    models = ModelDirectory(simulated("http://127.0.0.1:9"), Catalog(sources))
+    target = models.resolve("text-embedding-3-small", "openai", KEY)
+    priced = {one for one in Operation if models.price(target, None, NOW, one) is not None}
+    assert priced == {Operation.EMBEDDINGS}
 
 
 def test_vendors_are_asked_before_hosts_of_their_models() -> None:

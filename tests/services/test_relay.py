@@ -1,14 +1,15 @@
 """Every way in which a stream can end: what the client gets, and that it is settled once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Event
 
 import pytest
 
 from ai_gateway.domain.exchange import ByteStream
 from ai_gateway.errors import GatewayError, StreamEnded, UpstreamTimeout, UpstreamUnavailable
+from ai_gateway.services.handoff import MOST_PARTS
 from ai_gateway.services.open_calls import EndReason
-from ai_gateway.services.relay import DRAINS_AT_ONCE, Drains
+from ai_gateway.services.relay import DRAINS_AT_ONCE, PING, Drains
 from tests.providers.scripted import SILENCE, WAIT_SECONDS, ScriptedResponse
 from tests.running import wait_for
 from tests.services.workbench import (
@@ -38,10 +39,12 @@ def drained(bench: Workbench) -> None:
     wait_for(lambda: len(bench.open_calls) == 0, "the call is settled", WAIT_SECONDS)
 
 
-def take(stream: ByteStream, chunks: int) -> list[bytes]:
-    """Read so many chunks, as a server does."""
-    iterator = iter(stream)
-    return [next(iterator) for _ in range(chunks)]
+def take(stream: ByteStream, events: int) -> bytes:
+    """Read so many events; more would have to wait for something that the test holds back."""
+    iterator, body = iter(stream), b""
+    while body.count(b"\n\n") < events:
+        body += next(iterator)
+    return body
 
 
 def read_on(stream: ByteStream) -> tuple[bytes, GatewayError | None]:
@@ -86,11 +89,40 @@ def test_usage_is_relayed_to_who_asked_for_it(bench: Workbench, key: str) -> Non
     assert read_on(stream)[0] == b"".join(WHOLE)
 
 
-def test_events_go_on_one_by_one_as_soon_as_they_are_whole(bench: Workbench, key: str) -> None:
-    response = ScriptedResponse(HELLO[:9], HELLO[9:] + WHOLE[1], *WHOLE[2:])
+def test_events_go_on_as_soon_as_they_are_whole(bench: Workbench, key: str) -> None:
+    gates = [Event(), Event()]
+    response = ScriptedResponse(HELLO + WHOLE[1][:9], gates[0], WHOLE[1][9:], gates[1], *WHOLE[2:])
     stream = bench.stream(key, response)
-    assert take(stream, 1) == [HELLO + WHOLE[1]]
-    read_on(stream)
+    for gate, event in zip(gates, WHOLE, strict=False):
+        assert take(stream, 1) == event
+        gate.set()
+    assert read_on(stream) == (DONE, None)
+
+
+def test_what_came_while_the_client_was_slow_goes_on_at_once(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(*[HELLO] * 20, SILENCE)
+    stream = bench.stream(key, response)
+    assert response.is_waited_for.wait(WAIT_SECONDS)
+    assert next(iter(stream)) == HELLO * 20
+    stream.close()
+    response.interrupt()
+    drained(bench)
+
+
+def test_client_that_reads_nothing_stops_the_reader(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(*[HELLO] * 1_000, *WHOLE)
+    stream = bench.stream(key, response)
+    (open_call,) = bench.open_calls._calls.values()
+    wait_for(lambda: open_call.text_bytes() == 5 * MOST_PARTS, "the reader is stopped")
+    assert read_on(stream)[0].count(b"hello") == 1_001
+    assert is_settled_once(bench, response, "success")
+
+
+def test_client_that_leaves_unread_parts_is_drained(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(*[HELLO] * 1_000, *WHOLE)
+    bench.stream(key, response).close()
+    assert is_settled_once(bench, response, "cancelled")
+    assert bench.entry().total == COST
 
 
 def test_client_that_closes_after_the_last_event_has_had_success(
@@ -127,69 +159,78 @@ def test_closing_again_and_reading_on_change_nothing(bench: Workbench, key: str)
 # The client leaves
 
 
-@pytest.mark.parametrize("chunks", [0, 1, 2], ids=["before the first", "after one", "after two"])
+@pytest.mark.parametrize("heard", [0, 1, 2], ids=["before the first", "after one", "after two"])
 def test_stream_of_a_client_that_leaves_is_read_to_its_exact_usage(
-    bench: Workbench, key: str, chunks: int
+    bench: Workbench, key: str, heard: int
 ) -> None:
-    response = ScriptedResponse(*WHOLE)
+    gate = Event()
+    response = ScriptedResponse(*WHOLE[:heard], gate, *WHOLE[heard:])
     stream = bench.stream(key, response)
-    take(stream, chunks)
+    take(stream, heard)
     stream.close()
+    gate.set()
     assert is_settled_once(bench, response, "cancelled")
     entry = bench.entry()
     assert (entry.total, entry.words["confidence"]) == (COST, "reported")
     assert (entry.tally["cancellations"], entry.tally["failures"]) == (1, 0)
 
 
-@pytest.mark.parametrize("chunks", [0, 1], ids=["before the first", "after one"])
+def test_client_that_leaves_before_it_has_all_that_was_read_has_cancelled(
+    bench: Workbench, key: str
+) -> None:
+    response = ScriptedResponse(*WHOLE)
+    stream = bench.stream(key, response)
+    wait_for(lambda: response.closed, "all is read")
+    stream.close()
+    assert is_settled_once(bench, response, "cancelled")
+    assert bench.entry().total == COST
+
+
+@pytest.mark.parametrize("heard", [0, 1], ids=["before the first", "after one"])
 def test_stream_is_cut_off_and_counted_where_draining_is_off(
-    make_bench: Callable[..., Workbench], chunks: int
+    make_bench: Callable[..., Workbench], heard: int
 ) -> None:
     bench = make_bench(Options(drains=Drains(is_on=False)))
-    response = ScriptedResponse(*WHOLE)
+    response = ScriptedResponse(*WHOLE[:heard], SILENCE, *WHOLE[heard:])
     stream = bench.stream(bench.make_key(), response)
-    take(stream, chunks)
+    take(stream, heard)
     stream.close()
     assert is_settled_once(bench, response, "cancelled")
     entry = bench.entry()
     assert (entry.words["usage_status"], entry.words["confidence"]) == ("missing", "counted")
-    assert entry.tally["output_tokens"] == (2 if chunks else 0)
+    assert entry.tally["output_tokens"] == (2 if heard else 0)
     assert entry.total > 0
 
 
-@pytest.fixture
-def full_drains() -> Iterator[Drains]:
-    """All places taken, until the end of the test."""
-    drains, leave = Drains(is_on=True), Event()
-    for _ in range(DRAINS_AT_ONCE):
-        assert drains.start(lambda: assert_waited(leave))
-    yield drains
-    leave.set()
-
-
-def assert_waited(event: Event) -> None:
-    assert event.wait(WAIT_SECONDS)
-
-
 def test_stream_is_cut_off_where_too_many_are_drained(
-    make_bench: Callable[..., Workbench], full_drains: Drains
+    make_bench: Callable[..., Workbench],
 ) -> None:
-    assert not full_drains.start(lambda: None)
-    bench = make_bench(Options(drains=full_drains))
-    response = ScriptedResponse(*WHOLE)
+    drains = Drains(is_on=True)
+    assert all(drains.enter() for _ in range(DRAINS_AT_ONCE))
+    assert not drains.enter()
+    bench = make_bench(Options(drains=drains))
+    response = ScriptedResponse(HELLO, SILENCE, *WHOLE)
     stream = bench.stream(bench.make_key(), response)
     take(stream, 1)
     stream.close()
     assert is_settled_once(bench, response, "cancelled")
     assert bench.entry().words["confidence"] == "counted"
+    assert not drains.enter()
 
 
-def test_place_of_a_drain_is_free_again_when_it_is_over() -> None:
+def test_place_of_a_drain_is_free_again_when_it_is_over(
+    make_bench: Callable[..., Workbench],
+) -> None:
     drains = Drains(is_on=True)
-    for _ in range(DRAINS_AT_ONCE + 50):
-        done = Event()
-        assert drains.start(done.set)
-        assert done.wait(WAIT_SECONDS)
+    for _ in range(DRAINS_AT_ONCE - 1):
+        drains.enter()
+    bench = make_bench(Options(drains=drains))
+    gate = Event()
+    bench.stream(bench.make_key(), ScriptedResponse(gate, *WHOLE)).close()
+    assert not drains.enter()
+    gate.set()
+    drained(bench)
+    wait_for(drains.enter, "the place is free again")
 
 
 def test_drain_that_breaks_off_settles_what_is_known(bench: Workbench, key: str) -> None:
@@ -290,7 +331,7 @@ def test_usage_that_came_before_the_break_is_booked(bench: Workbench, key: str) 
 def test_stream_that_the_gateway_ends_says_why(
     bench: Workbench, key: str, reason: EndReason
 ) -> None:
-    response = ScriptedResponse(HELLO, *WHOLE)
+    response = ScriptedResponse(HELLO, SILENCE, *WHOLE)
     stream = bench.stream(key, response)
     take(stream, 1)
     (open_call,) = bench.open_calls._calls.values()
@@ -303,25 +344,14 @@ def test_stream_that_the_gateway_ends_says_why(
     assert bench.entry().tally["output_tokens"] == 2
 
 
-class Quiet(ScriptedResponse):
-    """An answer without a length: when it is interrupted, it seems to be over."""
-
-    def interrupt(self) -> None:
-        self._parts.clear()
-
-
-def test_stream_that_the_gateway_ends_says_why_though_its_connection_just_ends(
-    bench: Workbench, key: str
-) -> None:
-    response = Quiet(HELLO, *WHOLE)
+def test_stream_that_was_whole_before_it_was_ended_is_whole(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(*WHOLE, SILENCE)
     stream = bench.stream(key, response)
-    take(stream, 1)
+    assert response.is_waited_for.wait(WAIT_SECONDS)
     (open_call,) = bench.open_calls._calls.values()
-    open_call.end(EndReason.NO_ROOM)
-    _, error = read_on(stream)
-    assert isinstance(error, StreamEnded)
-    assert error.reason == EndReason.NO_ROOM
-    assert is_settled_once(bench, response, "gateway_error")
+    open_call.end(EndReason.STOPPING)
+    assert read_on(stream) == (b"".join((WHOLE[0], WHOLE[1], WHOLE[3])), None)
+    assert is_settled_once(bench, response, "success")
 
 
 def test_stop_ends_a_stream_that_waits_and_settles_it(bench: Workbench, key: str) -> None:
@@ -337,12 +367,68 @@ def test_stop_ends_a_stream_that_waits_and_settles_it(bench: Workbench, key: str
 def test_client_that_leaves_a_stream_which_the_gateway_ended_is_settled_once(
     bench: Workbench, key: str
 ) -> None:
-    response = ScriptedResponse(HELLO, *WHOLE)
+    response = ScriptedResponse(HELLO, SILENCE, *WHOLE)
     stream = bench.stream(key, response)
     (open_call,) = bench.open_calls._calls.values()
     open_call.end(EndReason.REVOKED)
     stream.close()
     assert is_settled_once(bench, response, "cancelled")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_fault_of_ours_in_the_reader_ends_the_stream(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(HELLO, ZeroDivisionError("a fault of ours"))
+    body, error = read_on(bench.stream(key, response))
+    assert (body, type(error)) == (HELLO, UpstreamUnavailable)
+    assert is_settled_once(bench, response, "upstream_error")
+
+
+# Silence
+
+
+@pytest.fixture
+def pinging(make_bench: Callable[..., Workbench]) -> Workbench:
+    """Calls whose silence is noticed at once."""
+    return make_bench(Options(ping_seconds=0.01))
+
+
+def test_client_hears_pings_in_a_silence_and_between_events_only(pinging: Workbench) -> None:
+    gates = [Event(), Event(), Event()]
+    response = ScriptedResponse(
+        gates[0], HELLO[:9], gates[1], HELLO[9:], gates[2], *WHOLE[1:], SILENCE
+    )
+    stream = pinging.stream(pinging.make_key(), response)
+    iterator = iter(stream)
+    for gate in gates:
+        response.is_waited_for.wait(WAIT_SECONDS)
+        pings = [part for part in (next(iterator) for _ in range(8)) if part != HELLO]
+        assert set(pings) == {PING}
+        response.is_waited_for.clear()
+        gate.set()
+    rest = b""
+    while DONE not in rest:
+        rest += next(iterator)
+    stream.close()
+    assert rest.replace(PING, b"") == WHOLE[1] + DONE
+    assert is_settled_once(pinging, response, "success")
+
+
+def test_client_that_leaves_in_a_silence_is_drained(pinging: Workbench) -> None:
+    gate = Event()
+    response = ScriptedResponse(HELLO, gate, *WHOLE)
+    stream = pinging.stream(pinging.make_key(), response)
+    iterator = iter(stream)
+    while next(iterator) != PING:
+        pass
+    # The server could not write the ping.
+    stream.close()
+    gate.set()
+    assert is_settled_once(pinging, response, "cancelled")
+    assert pinging.entry().total == COST
+
+
+def test_stream_that_flows_has_no_pings(bench: Workbench, key: str) -> None:
+    assert b"ping" not in read_on(bench.stream(key, ScriptedResponse(*WHOLE)))[0]
 
 
 # What else is told
@@ -360,11 +446,14 @@ def test_stream_without_content_has_no_time_to_the_first_token(bench: Workbench,
 
 
 def test_progress_of_a_running_stream_is_known(bench: Workbench, key: str) -> None:
-    response = ScriptedResponse(*WHOLE)
+    gates = [Event(), Event()]
+    response = ScriptedResponse(gates[0], HELLO, gates[1], *WHOLE[1:])
     stream = bench.stream(key, response)
     (open_call,) = bench.open_calls._calls.values()
     seen = [open_call.text_bytes()]
+    gates[0].set()
     take(stream, 1)
     seen.append(open_call.text_bytes())
+    gates[1].set()
     read_on(stream)
     assert seen == [0, 5]

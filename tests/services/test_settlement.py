@@ -6,6 +6,7 @@ from time import perf_counter
 import pytest
 
 from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.open_calls import OpenCall
@@ -43,6 +44,22 @@ def test_reported_usage_is_booked_to_the_digit(bench: Workbench, status: UsageSt
     assert (entry.tally["input_tokens"], entry.tally["output_tokens"]) == (100, 50)
     assert entry.tally["requests"] == 1
     assert (bench.spent(key), bench.held(key)) == (COST, 0)
+
+
+@pytest.mark.parametrize("status", [UsageStatus.PROVIDER_COST, UsageStatus.ANOMALY])
+@pytest.mark.parametrize("stated", [0, 7, COST, 10 * COST])
+def test_stated_cost_is_booked_instead_of_what_the_tokens_would_cost(
+    bench: Workbench, status: UsageStatus, stated: int
+) -> None:
+    key = bench.make_key()
+    assert settle(bench, bench.admit(key), told(status, stated_cost=Money(stated))) == stated
+    entry = bench.entry()
+    assert (entry.cost, entry.words["price_status"]) == (stated, "provider_stated")
+    assert (entry.words["usage_status"], entry.words["confidence"]) == (status, "reported")
+    assert (entry.tally["input_tokens"], entry.tally["unpriced"]) == (100, 0)
+    (fact,) = bench.watcher.settled_calls
+    assert sum(fact.cost_by_kind.values()) == stated
+    assert (bench.spent(key), bench.held(key)) == (stated, 0)
 
 
 def test_nothing_billed_costs_nothing_and_is_booked_all_the_same(bench: Workbench) -> None:
@@ -188,15 +205,24 @@ def test_call_that_lapsed_is_corrected_by_a_difference(bench: Workbench) -> None
     assert (bench.spent(key), bench.held(key)) == (COST, 0)
 
 
-def test_call_that_redis_forgot_is_told_to_the_operator(
-    bench: Workbench, caplog: pytest.LogCaptureFixture
+def test_call_that_redis_forgot_is_remembered_to_be_compared_with_the_ledger(
+    bench: Workbench,
 ) -> None:
     admitted = bench.admit(bench.make_key())
     bench.client.flushall()
     settle(bench, admitted, told(UsageStatus.EXACT))
-    (record,) = [r for r in caplog.records if r.message == "settle_unknown"]
-    assert vars(record)["cost"] == COST
+    ((lost, finished),) = bench.settlement.memory.lost
+    assert (lost, finished.cost) == (admitted, COST)
     assert bench.settlement.work_off() == 0
+
+
+def test_what_was_booked_is_remembered_for_a_redis_that_goes_back(bench: Workbench) -> None:
+    admitted = bench.admit(bench.make_key())
+    settle(bench, admitted, told(UsageStatus.EXACT))
+    before = len(bench.settlement.memory.lost)
+    bench.settlement.memory.doubt_all()
+    assert before == 0
+    assert [lost for lost, _ in bench.settlement.memory.lost] == [admitted]
 
 
 @pytest.fixture

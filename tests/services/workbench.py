@@ -39,7 +39,7 @@ from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
 from ai_gateway.services.proxy import Callers, Proxy
 from ai_gateway.services.recovery import Recovery
-from ai_gateway.services.relay import CallEnding, Drains
+from ai_gateway.services.relay import PING_SECONDS, CallEnding, Drains
 from ai_gateway.services.settlement import Settlement
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.catalog import Catalog, KnownLimits
@@ -127,6 +127,7 @@ class Options:
     aliases: Mapping[str, str] = field(default_factory=dict)
     prices: tuple[PriceRow, ...] = ()
     observers: tuple[Observer, ...] = ()
+    ping_seconds: float = PING_SECONDS
 
 
 class Workbench:
@@ -159,7 +160,9 @@ class Workbench:
         records = LostRecords(client, create_engine("sqlite://"))
         recovery = Recovery(self.meter, records, self.settlement.memory, ZONE)
         self.open_calls = OpenCalls(self.meter, self.admission, self.settlement, recovery)
-        self.ending = CallEnding(self.settlement, self.open_calls, options.drains)
+        self.ending = CallEnding(
+            self.settlement, self.open_calls, options.drains, options.ping_seconds
+        )
         self.dispatch = Dispatch(
             self.transport.as_transport(),
             {"openai": OpenAIDialect(), "anthropic": AnthropicDialect()},

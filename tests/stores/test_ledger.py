@@ -20,9 +20,9 @@ from ai_gateway.stores.ledger import (
     AnotherBookkeeperWasFaster,
     Ledger,
     UnbookableBatch,
-    local_hour,
 )
 from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.tables import (
     AccountTotal,
     Base,

@@ -32,6 +32,7 @@ from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.limits import (
     BUDGETS,
     NO_LIMIT,
+    Account,
     Budget,
     Limit,
     LimitKind,
@@ -52,6 +53,7 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Ledger
 from ai_gateway.stores.meter import Denied, Granted, Heartbeat, Stale
 from ai_gateway.stores.outbox import Outbox
+from ai_gateway.stores.resets import SpendResets
 from ai_gateway.stores.tables import (
     AccountTotal,
     LedgerEntry,
@@ -70,6 +72,7 @@ from tests.money import (
     Invariants,
     MoneyStore,
     admitted_call,
+    facts_of,
     finished_call,
     floor,
 )
@@ -136,11 +139,13 @@ class MoneyMachine(RuleBasedStateMachine):
         self.admin = KeyAdmin(
             self.table, store.copies, pepper=b"p", clock=self.clock, random_bytes=bytes
         )
+        self.resets = SpendResets(store.client)
         self.bookkeeper = self.bookkeeper_with(store.outbox)
         self.lives: dict[str, Life] = {}
         self.past: list[Callable[[], object]] = []
         self.known: dict[str, tuple[KeyRecord, str] | None] = {}
-        self.first_seq = 0
+        self.has_lost = False
+        self.adjusted: dict[str, str] = {}
         self.numbers = count(1)
         self.checker = Invariants(store)
 
@@ -296,6 +301,30 @@ class MoneyMachine(RuleBasedStateMachine):
             self.table.set_limits(scope, subject_id, changes)
             self.admin.publish_all()
 
+    @rule(user_id=st.integers(1, 2), window=st.sampled_from(Window), again=st.booleans())
+    def reset(self, user_id: int, window: Window, *, again: bool) -> None:
+        """Staff give a user room again; the ledger keeps what was spent."""
+        account = Account(Scope.USER, user_id, window, window_id(window, self.now, UTC_ZONE))
+        [before] = self.store.meter.counters([account])
+        reset_id = f"reset_{next(self.numbers)}"
+        for _ in range(2 if again else 1):
+            assert self.resets.reset(reset_id, account, self.now) == before.spent
+        [after] = self.store.meter.counters([account])
+        assert (after.spent, after.held, after.is_refused) == (0, before.held, False)
+
+    @precondition(lambda self: self.lives)
+    @rule(number=PICKS)
+    def withdraw(self, number: int) -> None:
+        """The reply to a reserve was lost, so that the call was never sent."""
+        life = self.pick(number)
+        record = self.store.record(life.call)
+        if record["n"] != "0" or record["open"] == "0":
+            return
+        self.store.meter.withdraw(life.call)
+        self.past.append(lambda: self.store.meter.withdraw(life.call))
+        assert self.store.record(life.call)["open"] == "0"
+        del self.lives[life.call.request_id]
+
     @rule()
     def revoke(self) -> None:
         assert self.admin.revoke_key(KEYS[1])
@@ -347,7 +376,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def mirror_refusals(self) -> None:
         self.bookkeeper.mirror_refusals()
 
-    @precondition(lambda self: self.lives and not self.first_seq)
+    @precondition(lambda self: self.lives and not self.has_lost)
     @rule()
     def lose_redis(self) -> None:
         """What is in the ledger comes back; what was not, is lost with Redis (P5)."""
@@ -362,10 +391,10 @@ class MoneyMachine(RuleBasedStateMachine):
         assert not self.bookkeeper.restore()
         self.lives.clear()
         self.past.clear()
-        with Session(self.engine) as session:
-            self.first_seq = len(session.scalars(select(LedgerEntry.id)).all())
+        self.has_lost = True
         windows = [window_id(window, self.now, UTC_ZONE) for window in Window]
         self.checker = Invariants(self.store)
+        self.checker.first_seq = self.ledger.last_seq()
         # Windows that are over take no more calls, so that their counters are of no use.
         self.checker.base = {
             redis_keys.account(account): spent for account, spent in self.ledger.spent(windows)
@@ -374,6 +403,9 @@ class MoneyMachine(RuleBasedStateMachine):
     @invariant()
     def everything_adds_up(self) -> None:
         self.checker.check()
+        for row in self.store.entries():
+            if row["kind"] == "adjustment":
+                [self.adjusted[row["request_id"]]] = facts_of(row)["accounts"]
 
     def teardown(self) -> None:
         """Let everything end, and compare counters, roll-ups and entries."""
@@ -400,20 +432,15 @@ class MoneyMachine(RuleBasedStateMachine):
         by_call: dict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in entries:
             by_call[entry.request_id].append(entry)
-            subjects = {
-                Scope.INSTALLATION: 0,
-                Scope.USER: entry.user_id,
-                Scope.KEY: KEYS.index(entry.key_id) + 1,
-            }
-            for account in accounts_of(subjects, entry.admitted_at, UTC_ZONE):
-                spent[account.name] += entry.cost_nano_usd
+            for account in self.accounts_of(entry):
+                spent[account] += entry.cost_nano_usd
         assert {name: cost for name, cost in totals.items() if cost} == {
             name: cost for name, cost in spent.items() if cost
         }
+        calls = [entry for entry in entries if entry.kind == "call"]
         for name in ("cost_nano_usd", *TALLY_FIELDS):
-            assert sum(getattr(r, name) for r in hours) == sum(getattr(r, name) for r in entries)
-        later = [entry.seq for entry in entries[self.first_seq :]]
-        assert later == list(range(1, len(later) + 1))
+            assert sum(getattr(r, name) for r in hours) == sum(getattr(r, name) for r in calls)
+        assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         for life in self.lives.values():
             found = by_call[life.call.request_id][-self._entries_of(life) :]
             assert [entry.entry_no for entry in found] == list(range(1, len(found) + 1))
@@ -422,6 +449,17 @@ class MoneyMachine(RuleBasedStateMachine):
             assert sum(entry.requests for entry in found) == 1
         verification = Verification(self.ledger, self.store.outbox, clock=self.clock, zone=UTC_ZONE)
         assert verification.differences() == []
+
+    def accounts_of(self, entry: LedgerEntry) -> list[str]:
+        """Where an entry was booked; adjustments are of the one account that was reset."""
+        if entry.kind == "adjustment":
+            return [self.adjusted[entry.request_id]]
+        subjects = {
+            Scope.INSTALLATION: 0,
+            Scope.USER: entry.user_id,
+            Scope.KEY: KEYS.index(entry.key_id) + 1,
+        }
+        return [account.name for account in accounts_of(subjects, entry.admitted_at, UTC_ZONE)]
 
     def _entries_of(self, life: Life) -> int:
         return int(self.store.record(life.call)["n"])

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -333,8 +334,29 @@ class TestRestore:
 
     def test_a_position_that_is_passed_lifts_nothing(self, lost: MoneyStore) -> None:
         lost.put({"a": "b"}, "900-0")
+        lost.outbox.trim("900-0")
         assert lost.published.restore((), "second", position="800-0")
-        assert list(lost.stream()) == ["900-0"]
+        assert lost.client.xinfo_stream(redis_keys.OUTBOX)["last-generated-id"] == "900-0"
+
+    def test_what_is_not_booked_yet_keeps_the_counters_untrusted(self, lost: MoneyStore) -> None:
+        lost.put({"a": "b"}, "900-0")
+        assert lost.published.restore((), "second", position="800-0") is False
+        assert lost.published.has_epoch() is False
+
+    def test_a_call_that_settles_meanwhile_keeps_them_untrusted(self, store: MoneyStore) -> None:
+        """Else its cost would be in the ledger later, and never in the counters."""
+        call = admitted_call(held=100)
+        store.reserve(call)
+        store.client.hdel(redis_keys.META, "epoch")
+        end = datetime.now(UTC) + timedelta(days=60)
+
+        def totals() -> Iterator[tuple[Account, Money, datetime]]:
+            yield call.accounts[0], Money(0), end
+            store.meter.settle(call, finished_call(40))
+
+        assert store.published.restore(totals(), "second") is False
+        assert store.published.has_epoch() is False
+        assert store.counters(call) == [(40, 0)] * 5
 
 
 class TestSnapshot:

@@ -22,6 +22,7 @@ from ai_gateway.stores.meter import (
     Stale,
 )
 from ai_gateway.stores.redis_client import translated_errors
+from ai_gateway.stores.resets import SpendResets
 from tests.money import (
     KEY_ID,
     MOST,
@@ -433,8 +434,8 @@ class TestHeartbeat:
         assert store.meter.heartbeat([(call, floor(20))]) == [Heartbeat.CLOSED]
         assert store.dump() == before
 
-    def test_tells_that_the_call_is_unknown_as_closed(self, store: MoneyStore) -> None:
-        assert store.meter.heartbeat([(admitted_call(), floor())]) == [Heartbeat.CLOSED]
+    def test_tells_that_the_record_is_gone(self, store: MoneyStore) -> None:
+        assert store.meter.heartbeat([(admitted_call(), floor())]) == [Heartbeat.GONE]
 
     def test_answers_in_the_order_of_the_calls(self, store: MoneyStore) -> None:
         calls = [admitted_call(f"req_{number}") for number in range(4)]
@@ -525,6 +526,72 @@ class TestRehold:
         assert store.client.exists(forgotten) == 0
 
 
+class TestWithdraw:
+    """The reply to a reserve was lost, and the call was not sent."""
+
+    def test_the_hold_is_given_back_and_nothing_is_booked(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY)
+        store.meter.withdraw(call)
+        assert store.counters(call) == [(0, 0)] * 5
+        assert store.entries() == []
+        assert store.client.zcard(redis_keys.LEASES) == 0
+
+    def test_a_second_time_changes_nothing(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY)
+        store.meter.withdraw(call)
+        before = store.dump()
+        store.meter.withdraw(call)
+        assert store.dump() == before
+
+    def test_a_reserve_that_runs_later_holds_nothing(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.meter.withdraw(call)
+        assert store.reserve(call, ROOMY) == Granted(Money(0))
+        assert store.counters(call) == [(0, 0)] * 5
+        assert store.meter.heartbeat([(call, floor())]) == [Heartbeat.CLOSED]
+        assert store.meter.rehold(call, ROOMY) is False
+
+    def test_a_settled_call_is_let_be(self, store: MoneyStore) -> None:
+        call = admitted_call()
+        store.reserve(call)
+        store.meter.settle(call, finished_call(40))
+        before = store.dump()
+        store.meter.withdraw(call)
+        assert store.dump() == before
+
+    def test_an_account_that_is_forgotten_does_not_come_back(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY)
+        forgotten = redis_keys.account(call.accounts[2])
+        store.client.delete(forgotten)
+        store.meter.withdraw(call)
+        assert store.client.exists(forgotten) == 0
+
+    def test_the_record_is_forgotten_like_that_of_any_closed_call(self, store: MoneyStore) -> None:
+        call = admitted_call()
+        store.meter.withdraw(call)
+        left = store.client.ttl(redis_keys.call(call.request_id))
+        assert CLOSED_RECORD_SECONDS - 5 < left <= CLOSED_RECORD_SECONDS
+
+
+class TestBelowNothing:
+    """A reset took what a late difference takes back."""
+
+    def test_the_counter_stops_at_nothing_and_the_ledger_is_told(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, lost=floor(30))
+        store.expire(call)
+        SpendResets(store.client).reset("reset_1", call.accounts[1], datetime.now(UTC))
+        store.meter.settle(call, finished_call(10))
+        assert store.counters(call) == [(10, 0), (0, 0), (10, 0), (10, 0), (10, 0)]
+        *_, settled, adjusted = store.entries()
+        assert (settled["kind"], settled["cost"]) == ("call", "-20")
+        assert (adjusted["kind"], adjusted["cost"]) == ("adjustment", "20")
+        assert facts_of(adjusted)["accounts"] == [call.accounts[1].name]
+
+
 Operation = Callable[[MoneyStore, AdmittedCall], object]
 
 OPERATIONS: dict[str, Operation] = {
@@ -534,6 +601,7 @@ OPERATIONS: dict[str, Operation] = {
     "expire": lambda store, call: store.outbox.expire(call.request_id, datetime.now(UTC)),
     "rehold": lambda store, call: store.meter.rehold(call, ROOMY),
     "settle": lambda store, call: store.meter.settle(call, finished_call(40)),
+    "withdraw": lambda store, call: store.meter.withdraw(call),
     "publish": lambda store, _: store.copies.publish([key_record()]),
 }
 
@@ -544,6 +612,7 @@ LIVES = (
     "reserve heartbeat lapse expire rehold settle",
     "reserve lapse expire rehold lapse expire settle",
     "reserve lapse heartbeat publish settle",
+    "reserve settle withdraw",
 )
 
 

@@ -49,6 +49,23 @@ def test_a_wrong_method_names_the_right_one(gateway: GatewayApp, path: str) -> N
     assert "not the method of this address" in answer.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "allowed"),
+    [
+        ("/v1/chat/completions", {}, "POST"),
+        ("/v1/messages", ANTHROPIC, "POST"),
+        ("/v1/models", {}, "GET, HEAD"),
+    ],
+)
+def test_options_are_a_wrong_method(
+    gateway: GatewayApp, path: str, headers: dict[str, str], allowed: str
+) -> None:
+    answer = gateway.client.options(path, headers=headers)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json is not None
+    assert ("request_id" in answer.json) == (headers == ANTHROPIC)
+
+
 def test_nothing_that_was_sent_comes_back_unescaped(gateway: GatewayApp) -> None:
     answer = get(gateway, "/v1/%3Cscript%3E%0d%0aset-cookie:x%00" + "y" * 500)
     assert answer.status_code == 404

@@ -16,9 +16,13 @@ from flask_migrate import Migrate
 
 from ai_gateway import cli
 from ai_gateway.domain.clock import Clock, system_clock
-from ai_gateway.domain.limits import Budget, Limit, LimitKind, Scope, Window
-from ai_gateway.domain.money import from_usd
-from ai_gateway.providers import registry
+from ai_gateway.factory.from_settings import (
+    catalog_of,
+    default_limits,
+    redis_url,
+    registry_of,
+    secrets_of,
+)
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import Registry
@@ -40,13 +44,13 @@ from ai_gateway.services.settlement import Settlement
 from ai_gateway.services.sign_in import SignIn
 from ai_gateway.services.user_admin import UserAdmin
 from ai_gateway.services.verification import Verification
-from ai_gateway.settings import Settings, SettingsError, read_settings
+from ai_gateway.settings import Settings, read_settings
 from ai_gateway.stores import embedded, sql
-from ai_gateway.stores.catalog import Catalog, KnownLimits, Source
+from ai_gateway.stores.catalog import Catalog
 from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.ledger_export import LedgerExport
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Meter
-from ai_gateway.stores.operator_prices import operator_row
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.reporting import ReportingStore
@@ -62,13 +66,10 @@ from ai_gateway.web.admin import site, staff
 from ai_gateway.web.context import EXTENSION, Services
 from ai_gateway.web.scrape_rule import ScrapeRule
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHUTDOWN_EXTENSION = "ai_gateway_shutdown"
 MAX_FORM_BYTES = 2**20
 BOOKKEEPER_REDIS_SECONDS = 5.0
-
-NO_SIMULATOR_URL = "http://127.0.0.1:1"
-"""Commands that make no call need no simulator; a call would be refused at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     env = os.environ if env is None else env
     settings = read_settings(env)
     configure_logging(settings.log_level, settings.log_format)
-    secret_key, pepper = _secrets(settings)
+    secret_key, pepper = secrets_of(settings)
     app = Flask(
         "ai_gateway",
         root_path=str(ROOT / "ai_gateway"),
@@ -96,7 +97,7 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     )
     app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
     _init_database(app, settings)
-    providers = _registry(settings)
+    providers = registry_of(settings)
     parts = _Parts(clock, pepper, lambda other_clock: create_app(env, clock=other_clock))
     with app.app_context():
         stores = _stores(settings, providers)
@@ -166,7 +167,7 @@ def _compose(
             ReportingStore(),
             clock=clock,
             zone=settings.timezone,
-            defaults={(b.scope, b.window): limit for b, limit in _defaults(settings).items()},
+            defaults={(b.scope, b.window): limit for b, limit in default_limits(settings).items()},
         ),
         sign_in=SignIn(StaffSessions(), clock),
         key_holder=KeyHolder(ring, meter=stores.meter, table=stores.keys, clock=clock),
@@ -201,6 +202,7 @@ def _compose(
                 clock=clock,
                 zone=settings.timezone,
             ),
+            export=LedgerExport(engine),
             make_bookkeeper=lambda: _bookkeeper(settings, key_admin, clock),
             timezone=settings.timezone,
             clock=clock,
@@ -209,7 +211,7 @@ def _compose(
 
 
 def _bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
-    client = connect(_redis_url(settings), timeout_seconds=BOOKKEEPER_REDIS_SECONDS)
+    client = connect(redis_url(settings), timeout_seconds=BOOKKEEPER_REDIS_SECONDS)
     stores = BookkeeperStores(
         Outbox(client), PublishedState(client), Ledger(db.engine, settings.timezone)
     )
@@ -217,13 +219,13 @@ def _bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
 
 
 def _stores(settings: Settings, providers: Registry) -> _Stores:
-    client = connect(_redis_url(settings))
+    client = connect(redis_url(settings))
     return _Stores(
         redis=client,
         meter=Meter(client),
-        keys=KeyTable(db.engine, _defaults(settings)),
+        keys=KeyTable(db.engine, default_limits(settings)),
         copies=KeyCopies(client),
-        catalog=_catalog(settings, providers),
+        catalog=catalog_of(settings, providers),
     )
 
 
@@ -237,63 +239,3 @@ def _init_database(app: Flask, settings: Settings) -> None:
     busy_ms = sql.WORKER_BUSY_MS if is_worker else sql.BOOKKEEPER_BUSY_MS
     with app.app_context():
         sql.configure(db.engine, busy_ms=busy_ms)
-
-
-def _redis_url(settings: Settings) -> str:
-    return settings.redis_url or embedded.redis_url(settings.data_dir)
-
-
-def _secrets(settings: Settings) -> tuple[str, bytes]:
-    """The operator's secrets, or those made at the first start where both stores are ours."""
-    if settings.secret_key and settings.key_pepper:
-        return settings.secret_key.value, settings.key_pepper.value.encode()
-    if not settings.is_embedded:
-        missing = "AI_GATEWAY_KEY_PEPPER" if settings.secret_key else "SECRET_KEY"
-        raise SettingsError(
-            f"{missing} is needed where DATABASE_URL or REDIS_URL is set; "
-            "make one with: openssl rand -hex 32"
-        )
-    made_key, made_pepper = embedded.ensure_secrets(settings.data_dir)
-    secret_key = settings.secret_key.value if settings.secret_key else made_key
-    pepper = settings.key_pepper.value if settings.key_pepper else made_pepper
-    return secret_key, pepper.encode()
-
-
-def _registry(settings: Settings) -> Registry:
-    providers = [
-        registry.provider(
-            p.name,
-            p.preset,
-            p.dialect,
-            base_url=p.base_url,
-            api_key=p.api_key.value if p.api_key else None,
-        )
-        for p in settings.providers
-    ]
-    if settings.simulator_active:
-        return registry.simulated(settings.simulator_url or NO_SIMULATOR_URL, providers)
-    return Registry(providers)
-
-
-def _catalog(settings: Settings, providers: Registry) -> Catalog:
-    vendors = providers.vendors.items()
-    return Catalog(
-        {name: Source(row.price_ids, row.name, row.model_names) for name, row in vendors},
-        [operator_row(p.provider, p.model, p.amounts, p.tier) for p in settings.prices],
-        {
-            (said.provider, said.model): KnownLimits(
-                said.max_output, said.context, said.media_hold_tokens
-            )
-            for said in settings.limits
-        },
-    )
-
-
-def _defaults(settings: Settings) -> dict[Budget, Limit]:
-    """The environment's limits: in force where staff set none."""
-    amounts = {
-        Budget(Scope.INSTALLATION, Window.MONTH): settings.installation_monthly_limit,
-        Budget(Scope.USER, Window.DAY): settings.user_daily_limit,
-        Budget(Scope.USER, Window.MONTH): settings.user_monthly_limit,
-    }
-    return {budget: Limit(LimitKind.AMOUNT, from_usd(amount)) for budget, amount in amounts.items()}

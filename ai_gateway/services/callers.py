@@ -1,0 +1,14 @@
+"""Who may call, and what."""
+
+from dataclasses import dataclass
+
+from ai_gateway.services.admission import KeyRing
+from ai_gateway.services.models import ModelDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """The keys, and the models that they lead to."""
+
+    keys: KeyRing
+    directory: ModelDirectory

@@ -1,0 +1,84 @@
+"""Requests that go on to a provider and cost nothing: no hold, no entry in the ledger.
+
+The key is checked afresh each time, since no reserve finds out that it was revoked.
+"""
+
+from collections.abc import Callable
+
+from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.exchange import Answer, IncomingCall
+from ai_gateway.domain.key_record import KeyRecord
+from ai_gateway.errors import GatewayError
+from ai_gateway.providers.dialect import UpstreamRequest
+from ai_gateway.providers.openai_responses import StoredAction, stored_request
+from ai_gateway.services.callers import Callers
+from ai_gateway.services.dispatch import Dispatch
+from ai_gateway.services.outcomes import outcome_of
+from ai_gateway.services.stored_responses import StoredResponses
+from ai_gateway.telemetry.observer import LocalCall, Observers
+
+
+class FreeCalls:
+    """Counts of tokens, and responses that are stored at their provider."""
+
+    def __init__(
+        self,
+        callers: Callers,
+        dispatch: Dispatch,
+        *,
+        stored: StoredResponses,
+        observers: Observers,
+    ) -> None:
+        self._callers = callers
+        self._dispatch = dispatch
+        self._stored = stored
+        self._observers = observers
+
+    def count_tokens(self, incoming: IncomingCall) -> Answer:
+        """Have the provider count the tokens of a request that is not made."""
+
+        def request(key: KeyRecord) -> UpstreamRequest:
+            dialect = self._dispatch.dialect(incoming.dialect)
+            asked = dialect.read_request(incoming.operation, incoming.body, incoming.address)
+            target = self._callers.directory.resolve(asked.model, incoming.dialect, key)
+            return dialect.upstream_request(
+                target.provider,
+                asked,
+                model=target.model,
+                output_cap=None,
+                client_headers=incoming.headers,
+            )
+
+        return self._answer(incoming, request)
+
+    def stored_response(
+        self, incoming: IncomingCall, response_id: str, action: StoredAction
+    ) -> Answer:
+        """Read, delete or cancel a response; only for the user who got it."""
+
+        def request(key: KeyRecord) -> UpstreamRequest:
+            provider = self._stored.provider_of(key.user_id, response_id, incoming.dialect)
+            return stored_request(provider, response_id, action)
+
+        return self._answer(incoming, request)
+
+    def _answer(
+        self, incoming: IncomingCall, request: Callable[[KeyRecord], UpstreamRequest]
+    ) -> Answer:
+        outcome, reason = Outcome.SUCCESS, ""
+        try:
+            key = self._callers.keys.identify(incoming.credential, fresh=True)
+            response = self._dispatch.fetch(request(key.record))
+            try:
+                body = response.read_all()
+            finally:
+                response.close()
+        except GatewayError as error:
+            outcome, reason = outcome_of(error)
+            raise
+        finally:
+            self._observers.answered_locally(
+                LocalCall(incoming.request_id, incoming.operation, outcome, reason)
+            )
+        content_type = response.headers.get("content-type", "application/json")
+        return Answer(200, {"content-type": content_type}, body)
