@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 # The last lines name what was left out; where CI=true that is a failure.
 test: test-tools check
 	@status=0; \
-	$(BIN)/python -m pytest $(ARGS) || status=$$?; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS) || status=$$?; \
 	$(BIN)/python tests/tools.py report || status=1; \
 	exit $$status
 

@@ -12,7 +12,12 @@ from tests.tools import missing_tools, summary_lines
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """One gateway for all tests that only call it; each makes users and keys of its own."""
-    running = RunningGateway(tmp_path_factory.mktemp("gateway"))
+    folder = tmp_path_factory.mktemp("gateway")
+    config = folder / "gateway.toml"
+    config.write_text(
+        '[azure.deployments]\neu-mini = "gpt-4o-mini"\neu-embed = "text-embedding-3-small"\n'
+    )
+    running = RunningGateway(folder, {"AI_GATEWAY_CONFIG": str(config)})
     running.start()
     yield running
     assert running.stop() == 0

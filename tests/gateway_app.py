@@ -47,7 +47,9 @@ class GatewayApp:
         return found
 
     def flask(self, *arguments: str, text: str | None = None) -> Result:
-        return self.app.test_cli_runner().invoke(args=arguments, input=text)
+        # A context that another test of this process holds open must not stand for ours.
+        with self.app.app_context():
+            return self.app.test_cli_runner().invoke(args=arguments, input=text)
 
     def make_user(self, *options: str) -> str:
         name = f"user{next(self._numbers)}"
@@ -117,7 +119,8 @@ def opened_app(
         client.flushall()
         opened = GatewayApp(app, MoneyStore(client), folder)
         if is_set_up:
-            assert opened.flask("setup").exit_code == 0
+            made = opened.flask("setup")
+            assert made.exit_code == 0, (made.output, made.exception)
             opened.open()
         yield opened
     _close(opened)

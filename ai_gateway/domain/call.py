@@ -28,6 +28,14 @@ class Operation(StrEnum):
     MODELS = "models"
 
 
+class StoredAction(StrEnum):
+    """What may be done to a response that the provider keeps."""
+
+    READ = "read"
+    DELETE = "delete"
+    CANCEL = "cancel"
+
+
 class Outcome(StrEnum):
     """How a request ended. The refusals are never in the ledger."""
 
@@ -176,3 +184,20 @@ class FinishedCall:
             latency_ms=self.latency_ms,
             **{name: getattr(self.usage, name) for name in USAGE_FIELDS},
         )
+
+
+def never_sent(call: AdmittedCall, settled_at: datetime) -> FinishedCall:
+    """How a call ended whose hold stood although it was refused: it cost nothing."""
+    return FinishedCall(
+        outcome=Outcome.GATEWAY_ERROR,
+        usage=Usage(),
+        usage_status=UsageStatus.NOT_BILLED,
+        confidence=Confidence.REPORTED,
+        price_status=PriceStatus.PRICED if call.price_row else PriceStatus.UNPRICED,
+        price_row=call.price_row,
+        served_model=call.model,
+        raw_usage=None,
+        latency_ms=0,
+        ttft_ms=None,
+        settled_at=settled_at,
+    )

@@ -24,24 +24,28 @@ from ai_gateway.factory.from_settings import (
     secrets_of,
 )
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
+from ai_gateway.providers.azure_dialect import AzureDialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import Registry
 from ai_gateway.providers.transport import Transport
 from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
+from ai_gateway.services.free_calls import FreeCalls
 from ai_gateway.services.health import Health
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.key_holder import KeyHolder
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
-from ai_gateway.services.proxy import Callers, Proxy
+from ai_gateway.services.proxy import Proxy
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.relay import CallEnding, Drains
 from ai_gateway.services.reports import Reports
 from ai_gateway.services.settlement import Settlement
 from ai_gateway.services.sign_in import SignIn
+from ai_gateway.services.stored_responses import StoredResponses
 from ai_gateway.services.user_admin import UserAdmin
 from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, read_settings
@@ -54,6 +58,7 @@ from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.reporting import ReportingStore
+from ai_gateway.stores.response_owners import ResponseOwners
 from ai_gateway.stores.staff_sessions import StaffSessions
 from ai_gateway.stores.tables import db
 from ai_gateway.stores.users import UserTable
@@ -61,7 +66,7 @@ from ai_gateway.stores.virtual_keys import KeyCopies, KeyTable
 from ai_gateway.telemetry.logs import CallLog, configure_logging
 from ai_gateway.telemetry.metrics import Metrics
 from ai_gateway.telemetry.observer import Observers
-from ai_gateway.web import api, gateway, probes, unmatched
+from ai_gateway.web import api, azure, gateway, probes, unmatched
 from ai_gateway.web.admin import site, staff
 from ai_gateway.web.context import EXTENSION, Services
 from ai_gateway.web.scrape_rule import ScrapeRule
@@ -103,11 +108,12 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
         stores = _stores(settings, providers)
         _compose(app, settings, stores=stores, providers=providers, parts=parts)
     app.register_blueprint(gateway.blueprint)
+    app.register_blueprint(azure.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(probes.blueprint)
     site.init_app(app)
     unmatched.init_app(app)
-    for blueprint in (gateway.blueprint, api.blueprint, probes.blueprint):
+    for blueprint in (gateway.blueprint, azure.blueprint, api.blueprint, probes.blueprint):
         # A key authenticates them, or they change nothing.
         staff.csrf.exempt(blueprint)  # type: ignore[no-untyped-call]  # ships no types
     return app
@@ -128,7 +134,7 @@ def _compose(
     clock, pepper = parts.clock, parts.pepper
     metrics = Metrics(slot=settings.worker_slot or 0)
     observers = Observers((metrics, CallLog()))
-    models = ModelDirectory(providers, stores.catalog, settings.aliases)
+    models = ModelDirectory(providers, stores.catalog, settings.aliases, settings.azure_deployments)
     counter = TokenCounter()
     ring = KeyRing(stores.copies, stores.meter, pepper, clock)
     admission = Admission(
@@ -149,7 +155,10 @@ def _compose(
     )
     open_calls = OpenCalls(stores.meter, admission, settlement, recovery)
     drains = Drains(is_on=settings.on_disconnect == "drain")
-    dispatch = Dispatch(Transport(), {"openai": OpenAIDialect(), "anthropic": AnthropicDialect()})
+    dialects = (OpenAIDialect(), AnthropicDialect(), AzureDialect())
+    dispatch = Dispatch(Transport(), {dialect.name: dialect for dialect in dialects})
+    callers = Callers(ring, models)
+    stored = StoredResponses(ResponseOwners(stores.redis), providers, models)
     key_admin = KeyAdmin(
         stores.keys, stores.copies, pepper=pepper, clock=clock, random_bytes=secrets.token_bytes
     )
@@ -157,12 +166,13 @@ def _compose(
     published = PublishedState(stores.redis)
     app.extensions[EXTENSION] = Services(
         proxy=Proxy(
-            Callers(ring, models),
+            callers,
             admission,
             dispatch,
-            ending=CallEnding(settlement, open_calls, drains),
+            ending=CallEnding(settlement, open_calls, drains, stored),
             observers=observers,
         ),
+        free_calls=FreeCalls(callers, dispatch, stored=stored, observers=observers),
         reports=Reports(
             ReportingStore(),
             clock=clock,

@@ -71,7 +71,9 @@ class OpenAIDialect:
             body["stream_options"] = {**options, "include_usage": True}
         return UpstreamRequest(
             provider=provider.name,
-            url=with_query(self.url(provider, asked, operation.path), asked.address.query),
+            url=with_query(
+                self.url(provider, asked, model=model, path=operation.path), asked.address.query
+            ),
             headers={**client_headers, **self.credential(provider)},
             body=orjson.dumps(body),
             is_streamed=asked.stream,
@@ -86,7 +88,7 @@ class OpenAIDialect:
     def interpreter(self, asked: AskedCall, quirks: Quirks) -> Interpreter:
         return OPERATIONS[asked.operation].interpreter(asked, quirks)
 
-    def url(self, provider: Provider, asked: AskedCall, path: str) -> str:  # noqa: ARG002
+    def url(self, provider: Provider, asked: AskedCall, *, model: str, path: str) -> str:  # noqa: ARG002
         return provider.base_url + path
 
     def credential(self, provider: Provider) -> dict[str, str]:

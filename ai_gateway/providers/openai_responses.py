@@ -6,10 +6,10 @@ Every event carries the response as it is; its usage is filled in by the last on
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from enum import StrEnum
+from typing import Literal
 from urllib.parse import quote
 
-from ai_gateway.domain.call import AskedCall, JsonObject, Operation
+from ai_gateway.domain.call import AskedCall, JsonObject, Operation, StoredAction
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.errors import InvalidRequest
 from ai_gateway.providers import json_body, openai_operation
@@ -38,6 +38,11 @@ _LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response
 _FAILURES = frozenset({"response.failed", "error"})
 _STORED_BEFORE = ("previous_response_id", "conversation", "prompt")
 _TEXT_FIELDS = ("text", "refusal", "arguments", "input", "code")
+_METHODS: Mapping[StoredAction, Literal["POST", "GET", "DELETE"]] = {
+    StoredAction.READ: "GET",
+    StoredAction.DELETE: "DELETE",
+    StoredAction.CANCEL: "POST",
+}
 
 
 class Responses:
@@ -87,14 +92,6 @@ class Responses:
         return ResponseInterpreter(quirks.usage)
 
 
-class StoredAction(StrEnum):
-    """What may be done to a stored response."""
-
-    READ = "GET"
-    DELETE = "DELETE"
-    CANCEL = "POST"
-
-
 def stored_request(provider: Provider, response_id: str, action: StoredAction) -> UpstreamRequest:
     """Ask for a response that the provider keeps; it was billed when it was made."""
     end = "/cancel" if action is StoredAction.CANCEL else ""
@@ -104,7 +101,7 @@ def stored_request(provider: Provider, response_id: str, action: StoredAction) -
         headers=openai_operation.bearer(provider),
         body=b"",
         is_streamed=False,
-        method=action.value,
+        method=_METHODS[action],
     )
 
 

@@ -79,6 +79,7 @@ class UpstreamResponse:
         self._provider = provider
         self._response = response
         self._is_read = False
+        self._is_interrupted = False
         if self.headers.get("content-encoding", "identity") != "identity":
             # We asked for identity, and what cannot be read cannot be metered.
             self.close()
@@ -104,6 +105,9 @@ class UpstreamResponse:
         except (OSError, ValueError, AttributeError) as error:
             # A socket that `interrupt` shut, or that is closed already.
             raise UpstreamUnavailable(self._provider, was_sent=True) from error
+        if self._is_interrupted:
+            # What had arrived before can still be read, under TLS even as it was on the wire.
+            raise UpstreamUnavailable(self._provider, was_sent=True)
         self._is_read = not part
         return part
 
@@ -116,6 +120,7 @@ class UpstreamResponse:
 
     def interrupt(self) -> None:
         """Let a reader in another thread see the end at once."""
+        self._is_interrupted = True
         try:
             self._response.shutdown()
         except (OSError, ValueError, RuntimeError):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hmac import compare_digest
 from zoneinfo import ZoneInfo
 
-from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally
+from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally, never_sent
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.exchange import IncomingCall
 from ai_gateway.domain.key_record import KeyRecord
@@ -19,7 +19,7 @@ from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import HoldPlan, PriceRow, cost_of, plan_hold
 from ai_gateway.domain.usage import Usage
 from ai_gateway.domain.virtual_key import KeyStatus, digest_key, is_expired, parse_key
-from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, InvalidKey, ModelUnpriced, Refusal
+from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, InvalidKey, Refusal
 from ai_gateway.providers.provider import Provider
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.models import ModelDirectory, Target
@@ -156,7 +156,7 @@ class Admission:
         limits = key.record.limits if self._rules.is_enforced else (NO_LIMIT,) * len(BUDGETS)
         has_budget = any(limit.is_amount for limit in limits)
         if price is None and has_budget:
-            raise ModelUnpriced(target.provider.name, target.model)
+            raise self._models.unpriced(target)
         worst = self._worst_case(target, asked, price, has_budget=has_budget)
         call = AdmittedCall(
             request_id=incoming.request_id,
@@ -206,7 +206,9 @@ class Admission:
     def withdraw_doubtful(self) -> None:
         """Take back the reserves whose replies never came; raises `BudgetUnavailable` again."""
         while self._doubtful:
-            self._meter.withdraw(self._doubtful[0])
+            call = self._doubtful[0]
+            if not self._meter.withdraw(call):
+                self._meter.settle(call, never_sent(call, call.admitted_at))
             self._doubtful.popleft()
 
     def floor(self, admitted: Admitted, *, text_bytes: int) -> Floor:

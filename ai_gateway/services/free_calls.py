@@ -5,12 +5,12 @@ The key is checked afresh each time, since no reserve finds out that it was revo
 
 from collections.abc import Callable
 
-from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.call import Outcome, StoredAction
 from ai_gateway.domain.exchange import Answer, IncomingCall
 from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.errors import GatewayError
+from ai_gateway.errors import GatewayError, InvalidRequest
 from ai_gateway.providers.dialect import UpstreamRequest
-from ai_gateway.providers.openai_responses import StoredAction, stored_request
+from ai_gateway.providers.openai_responses import stored_request
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.outcomes import outcome_of
@@ -57,6 +57,8 @@ class FreeCalls:
         """Read, delete or cancel a response; only for the user who got it."""
 
         def request(key: KeyRecord) -> UpstreamRequest:
+            if incoming.address.query:
+                raise InvalidRequest("stream: a stored response is not streamed again.", "stream")
             provider = self._stored.provider_of(key.user_id, response_id, incoming.dialect)
             return stored_request(provider, response_id, action)
 

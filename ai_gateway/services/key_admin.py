@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +77,9 @@ class KeyAdmin:
         """Set limits of a user; None inherits. In force on the next call."""
         self._table.set_limits(Scope.USER, user_id, changes)
         self._publish(user_id)
+        with suppress(BudgetUnavailable):
+            # A refusal under the old limit says nothing of the new one.
+            self._copies.forgive(Scope.USER, user_id)
 
     def publish_all(self) -> None:
         """Publish every key again; older copies never replace newer ones."""

@@ -1,6 +1,6 @@
 """Which provider a model name means, and which names there are (architecture.md 8.12)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -10,12 +10,15 @@ from ai_gateway.domain.call import DialectName, Operation
 from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.pricing import PriceRow
 from ai_gateway.domain.virtual_key import is_model_allowed
-from ai_gateway.errors import ModelNotAllowed, ModelNotFound
+from ai_gateway.errors import ModelNotAllowed, ModelNotFound, ModelUnpriced
 from ai_gateway.providers.provider import Provider
 from ai_gateway.providers.registry import Registry
 from ai_gateway.stores.catalog import Catalog, ModelLimits
 
 NEAR_NAMES = 3
+AZURE: DialectName = "azure"
+"""The wire format, and the one provider that bare names lead to in it."""
+
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -38,15 +41,21 @@ class ListedModel:
 class ModelDirectory:
     """Aliases, price book x providers that are on.
 
-    An alias stands for `provider/model` or for a bare name, never for another alias.
+    An alias stands for `provider/model` or for a bare name, never for another alias. At Azure a
+    name is that of a deployment; which model it is, and so what it costs, the operator says.
     """
 
     def __init__(
-        self, registry: Registry, catalog: Catalog, aliases: Mapping[str, str] = NO_ALIASES
+        self,
+        registry: Registry,
+        catalog: Catalog,
+        aliases: Mapping[str, str] = NO_ALIASES,
+        deployments: Mapping[str, str] = NO_ALIASES,
     ) -> None:
         self._registry = registry
         self._catalog = catalog
         self._aliases = aliases
+        self._deployments = deployments
         self._offers: dict[DialectName, list[tuple[ListedModel, Target]]] = {}
 
     def resolve(self, name: str, dialect: DialectName, key: KeyRecord) -> Target:
@@ -69,13 +78,22 @@ class ModelDirectory:
         operation: Operation = Operation.CHAT,
     ) -> PriceRow | None:
         """The price in force; None where nobody knows one for what the operation uses."""
-        row = self._catalog.row(target.provider.name, target.model, service_tier, moment)
+        model = self._model_of(target)
+        if model is None:
+            return None
+        row = self._catalog.row(target.provider.name, model, service_tier, moment)
         if row is None or row.has_output or operation is Operation.EMBEDDINGS:
             return row
         return None
 
     def limits(self, target: Target) -> ModelLimits:
-        return self._catalog.limits(target.provider.name, target.model)
+        return self._catalog.limits(target.provider.name, self._model_of(target) or target.model)
+
+    def unpriced(self, target: Target) -> ModelUnpriced:
+        """What is to be said where a price is missing."""
+        model = self._model_of(target)
+        name = target.model if model is None else model
+        return ModelUnpriced(target.provider.name, name, is_deployment=model is None)
 
     @property
     def price_book(self) -> str:
@@ -95,7 +113,7 @@ class ModelDirectory:
             if target is not None:
                 offers.append((ListedModel(target.provider.name, alias), target))
         for provider in self._registry.speaking(dialect):
-            for model in self._catalog.models(provider.name):
+            for model in self._names_at(provider):
                 target = Target(provider, model)
                 # What is found elsewhere by its bare name has to be asked for with the provider's.
                 is_bare = self._find(model, dialect) == target
@@ -109,10 +127,23 @@ class ModelDirectory:
         named = self._registry.get(prefix) if slash else None
         if named is not None:
             return Target(named, model) if model and named.dialect == dialect else None
+        azure = self._registry.get(AZURE) if dialect == AZURE else None
+        if azure is not None:
+            return Target(azure, name)
         for provider in self._registry.speaking(dialect):
             if self._catalog.knows(provider.name, name):
                 return Target(provider, name)
         return None
+
+    def _names_at(self, provider: Provider) -> Iterable[str]:
+        is_azure = provider.dialect == AZURE
+        return sorted(self._deployments) if is_azure else self._catalog.models(provider.name)
+
+    def _model_of(self, target: Target) -> str | None:
+        """The name in the price book; None for a deployment of which nobody knows it."""
+        if target.provider.dialect != AZURE:
+            return target.model
+        return self._deployments.get(target.model)
 
     def _near(self, name: str, dialect: DialectName, key: KeyRecord) -> tuple[str, ...]:
         names = [listed.model for listed in self.listing(dialect, key)]

@@ -64,7 +64,7 @@ class Recovery:
         booked = self._records.booked(call.request_id)
         if booked.entries and booked.cost == finished.cost:
             # The ledger has it all; a record that came back with an old state must not stay open.
-            self._meter.withdraw(call)
+            self._meter.withdraw(call, is_in_ledger=True)
             return True
         floor = Floor(finished.cost, finished.tally())
         made = self._make_record(call, ZERO, floor)

@@ -218,15 +218,19 @@ class Meter:
         with translated_errors():
             return bool(self._rehold(keys, arguments) == "OK")
 
-    def withdraw(self, call: AdmittedCall) -> None:
-        """Take back a reserve whose reply never came, whether or not it ran; books nothing."""
+    def withdraw(self, call: AdmittedCall, *, is_in_ledger: bool = False) -> bool:
+        """Take back a reserve whose reply never came, whether or not it ran; books nothing.
+
+        False where the hold lapsed and was booked meanwhile: then the call has to be settled.
+        """
         keys = [
             redis_keys.call(call.request_id),
             redis_keys.LEASES,
             *map(redis_keys.account, call.accounts),
         ]
+        arguments: list[str | int] = [call.request_id, CLOSED_RECORD_SECONDS, int(is_in_ledger)]
         with translated_errors():
-            self._withdraw(keys, [call.request_id, CLOSED_RECORD_SECONDS])
+            return bool(self._withdraw(keys, arguments) != "BOOKED")
 
     def counters(self, accounts: Sequence[Account]) -> list[Counters]:
         """Read accounts in one round trip."""

@@ -177,6 +177,18 @@ class KeyCopies:
                 )
             pipeline.execute()
 
+    def forgive(self, scope: Scope, subject_id: int) -> None:
+        """Forget that accounts of a subject were refused, after its limits changed."""
+        with translated_errors():
+            names = [str(name) for name in self._client.smembers(redis_keys.REFUSED)]
+            pipeline = self._client.pipeline()
+            for name in names:
+                account = redis_keys.account_of(name)
+                if (account.scope, account.subject_id) == (scope, subject_id):
+                    pipeline.hdel(name, "refused")
+                    pipeline.srem(redis_keys.REFUSED, name)
+            pipeline.execute()
+
     def load(self, key_id: str) -> tuple[KeyRecord, str] | None:
         """The copy of a key with the version that `reserve` compares; None where there is none."""
         with translated_errors():

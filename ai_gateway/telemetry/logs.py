@@ -51,10 +51,16 @@ class TextFormatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created).astimezone()
         fields = " ".join(f"{name}={value!s}" for name, value in _extra(record).items())
         line = f"{moment:%H:%M:%S} {record.levelname.lower():7} {record.getMessage()} {fields}"
-        line = line.encode("unicode_escape").decode() if not line.isprintable() else line
+        lines = [_one_line(line).rstrip()]
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line.rstrip()
+            # Set in, so that line ends in the text of an exception forge no line of their own.
+            traceback = self.formatException(record.exc_info).splitlines()
+            lines += [f"    {_one_line(part)}" for part in traceback]
+        return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 class CallLog:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import orjson
 from flask import Request, Response, request
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, RequestEntityTooLarge
 
 from ai_gateway.domain.call import PLAIN_ADDRESS, Address, DialectName, Operation
 from ai_gateway.domain.exchange import Answer, ByteStream, IncomingCall
@@ -37,7 +37,6 @@ FORWARDED_HEADERS: dict[DialectName, tuple[str, ...]] = {
 """Request headers that go on to the provider; all others stay here."""
 
 
-@blueprint.before_request
 def refuse_options() -> None:
     """Flask would answer them by itself; no page of another origin may call, so none has to ask."""
     if request.method == "OPTIONS" and request.url_rule is not None:

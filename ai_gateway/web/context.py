@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from flask import current_app
 
 from ai_gateway.domain.clock import Clock
+from ai_gateway.services.free_calls import FreeCalls
 from ai_gateway.services.health import Health
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.key_holder import KeyHolder
@@ -23,6 +24,7 @@ class Services:
     """Every use case that HTTP may call, and the few facts that pages show."""
 
     proxy: Proxy
+    free_calls: FreeCalls
     reports: Reports
     sign_in: SignIn
     key_holder: KeyHolder

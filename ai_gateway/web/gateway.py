@@ -4,12 +4,12 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
-from ai_gateway.domain.call import PLAIN_ADDRESS, Address, Operation
-from ai_gateway.domain.exchange import Answer, IncomingCall
-from ai_gateway.web.calls import answered, metered, model_list
+from ai_gateway.domain.call import PLAIN_ADDRESS, Address, Operation, StoredAction
+from ai_gateway.web.calls import answered, metered, model_list, refuse_options
 from ai_gateway.web.context import services
 
 blueprint = Blueprint("gateway", __name__, url_prefix="/v1")
+blueprint.before_request(refuse_options)
 
 
 @blueprint.post("/chat/completions")
@@ -34,17 +34,17 @@ def responses() -> Response:
 
 @blueprint.get("/responses/<response_id>")
 def read_response(response_id: str) -> Response:
-    return _stored("read", response_id)
+    return _stored(StoredAction.READ, response_id)
 
 
 @blueprint.delete("/responses/<response_id>")
 def delete_response(response_id: str) -> Response:
-    return _stored("delete", response_id)
+    return _stored(StoredAction.DELETE, response_id)
 
 
 @blueprint.post("/responses/<response_id>/cancel")
 def cancel_response(response_id: str) -> Response:
-    return _stored("cancel", response_id)
+    return _stored(StoredAction.CANCEL, response_id)
 
 
 @blueprint.post("/messages")
@@ -66,7 +66,8 @@ def models() -> Response:
 def _stored(action: StoredAction, response_id: str) -> Response:
     free_calls = services().free_calls
     ask = partial(free_calls.stored_response, response_id=response_id, action=action)
-    return answered("openai", Operation.STORED_RESPONSES, ask)
+    query = (("stream", "true"),) if request.args.get("stream") == "true" else ()
+    return answered("openai", Operation.STORED_RESPONSES, ask, Address(query=query))
 
 
 def _anthropic_address() -> Address:

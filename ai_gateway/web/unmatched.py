@@ -9,7 +9,7 @@ from ai_gateway.errors import InvalidRequest
 from ai_gateway.web.admin import error_pages
 from ai_gateway.web.error_bodies import error_answer, internal_error
 
-PROGRAM_PATHS = ("/v1/", "/api/")
+PROGRAM_PATHS = ("/v1/", "/openai/", "/api/")
 
 
 def init_app(app: Flask) -> None:

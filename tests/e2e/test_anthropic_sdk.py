@@ -1,6 +1,7 @@
 """The Anthropic SDK, pointed at the gateway by its base URL and key alone."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -188,3 +189,66 @@ def test_error_in_mid_stream_is_raised_by_the_sdk(caller: Caller) -> None:
             )
         )
     assert caller.booked_once(1)[0]["outcome"] == "upstream_error"
+
+
+def test_tokens_are_counted_for_nothing(gateway: RunningGateway, caller: Caller) -> None:
+    labels = {"operation": "count_tokens", "outcome": "success"}
+    before = metric(gateway, "ai_gateway_requests_total", **labels)
+    with sdk(caller) as client:
+        asked = messages(caller, "[[input=321]]")
+        counted = client.messages.count_tokens(model=MODEL, messages=asked, tools=[WEATHER])
+        beta = client.beta.messages.count_tokens(model=MODEL, messages=asked)  # type: ignore[arg-type]
+    assert counted.input_tokens == beta.input_tokens == 321
+    assert metric(gateway, "ai_gateway_requests_total", **labels) - before == 2
+    assert caller.account() == (0, 0)
+    assert caller.gateway.ledger(caller.key) == []
+
+
+def test_tokens_are_counted_although_the_budget_is_used_up(operator: Operator) -> None:
+    caller = operator.new_caller(daily="0.0000001")
+    with sdk(caller) as client:
+        asked = messages(caller, "[[input=12]]")
+        assert client.messages.count_tokens(model=MODEL, messages=asked).input_tokens == 12
+
+
+def test_tokens_are_not_counted_for_a_key_that_was_revoked(operator: Operator) -> None:
+    caller = operator.new_caller()
+    whole(caller)
+    operator.flask("key", "revoke", caller.key_id)
+    with sdk(caller) as client, pytest.raises(anthropic.AuthenticationError):
+        client.messages.count_tokens(model=MODEL, messages=messages(caller, ""))
+
+
+def test_tokens_of_a_forbidden_or_unknown_model_are_not_counted(operator: Operator) -> None:
+    caller = operator.new_caller("--model", "anthropic/claude-opus-5-5")
+    with sdk(caller) as client:
+        with pytest.raises(anthropic.PermissionDeniedError):
+            client.messages.count_tokens(model=MODEL, messages=messages(caller, ""))
+        with pytest.raises(anthropic.NotFoundError):
+            client.messages.count_tokens(model="claude-none", messages=messages(caller, ""))
+    assert caller.simulated() == []
+
+
+def test_beta_method_of_the_sdk_is_passed_on_and_booked(caller: Caller) -> None:
+    asked: Any = messages(caller, "[[tokens=4]]")
+    with sdk(caller) as client:
+        answer = client.beta.messages.create(
+            model=MODEL,
+            max_tokens=50,
+            messages=asked,
+            betas=["context-1m-2025-08-07"],
+            # Older ones send it by themselves.
+            extra_query={"beta": "true"},
+        )
+    assert text_of(answer) == "Hello from the AI"
+    (call,) = caller.simulated()
+    assert call["query"] == "beta=true"
+    assert "context-1m" in call["request_headers"]["anthropic-beta"]
+    assert caller.booked_once(1)[0]["cost_nano_usd"] == caller.billed()
+
+
+def test_nothing_else_of_the_query_goes_on(caller: Caller) -> None:
+    asked = json.dumps(caller.body("anthropic"))
+    answer = caller.post("anthropic", asked, path="/v1/messages?beta=false&x=1&base_url=http://e")
+    assert answer.status == 200
+    assert caller.simulated()[0]["query"] == ""

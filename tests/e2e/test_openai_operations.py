@@ -161,7 +161,7 @@ def test_response_in_the_background_is_refused(caller: Caller) -> None:
 def test_response_that_is_left_is_drained_and_billed(caller: Caller) -> None:
     with sdk(caller) as client:
         stream = client.responses.create(
-            model="gpt-4o-mini", input=f"[[tokens=30]] [[pace=5]] {caller.tag}", stream=True
+            model="gpt-4o-mini", input=f"[[tokens=100]] [[pace=20]] {caller.tag}", stream=True
         )
         next(event for event in stream if event.type == "response.output_text.delta")
         stream.close()

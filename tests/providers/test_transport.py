@@ -288,6 +288,16 @@ def test_interrupt_before_the_read_ends_it_too() -> None:
         response.close()
 
 
+def test_interrupt_ends_a_read_of_what_had_arrived_already() -> None:
+    with upstream(closing_after(chunked_head(), chunk(b"a"), chunk(b"b"), LAST_CHUNK)) as provider:
+        response = Transport().send(request(provider.url()))
+        assert response.read_some() == b"a"
+        response.interrupt()
+        with pytest.raises(UpstreamUnavailable):
+            response.read_some()
+        response.close()
+
+
 @pytest.mark.parametrize("end", [UpstreamResponse.interrupt, UpstreamResponse.close])
 def test_answer_that_is_over_may_be_interrupted_and_closed_again(
     end: Callable[[UpstreamResponse], None],

@@ -26,6 +26,7 @@ from ai_gateway.services.admission import (
     KeyRing,
     forget_at,
 )
+from ai_gateway.stores.outbox import Outbox
 from ai_gateway.stores.virtual_keys import KeyCopies
 from tests.services.workbench import (
     FAR,
@@ -490,3 +491,12 @@ def test_key_that_is_gone_is_forgotten(bench: Workbench, redis_client: redis.Red
     redis_client.delete(f"{{agw}}:key:{known.record.key_id}")
     assert bench.keys.reload(known.record.key_id) is None
     assert refused_reason(bench, key) == "invalid"
+
+
+def test_hold_in_doubt_is_taken_back_even_after_it_lapsed(bench: Workbench) -> None:
+    admitted = bench.admit(bench.make_key())
+    bench.admission._doubtful.append(admitted.call)
+    bench.client.zadd("{agw}:leases", {admitted.call.request_id: 1})
+    assert Outbox(bench.client).expire(admitted.call.request_id, NOW)
+    bench.admission.withdraw_doubtful()
+    assert [(c.spent, c.held) for c in bench.meter.counters(admitted.call.accounts)] == [(0, 0)] * 5

@@ -222,3 +222,15 @@ def test_who_revokes_while_redis_is_away_is_told_that_it_is_not_in_force(
         cut_off.admin.revoke_key(key.split("_")[1])
     office.admin.publish_all()
     assert office.copy(key).status is KeyStatus.REVOKED
+
+
+def test_changed_limit_forgives_the_refusals_of_that_user_alone(
+    office: Office, redis_client: redis.Redis
+) -> None:
+    marked = [f"{{agw}}:account:user:{who}:2026-11-25" for who in (office.ann, office.ben)]
+    for name in marked:
+        redis_client.hset(name, "refused", "1")
+        redis_client.sadd("{agw}:refused", name)
+    office.admin.set_user_limits(office.ann, {USER_DAY: nano(100)})
+    assert redis_client.smembers("{agw}:refused") == {marked[1]}
+    assert redis_client.hget(marked[0], "refused") is None

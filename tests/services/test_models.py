@@ -10,7 +10,7 @@ from ai_gateway.errors import ModelNotAllowed, ModelNotFound
 from ai_gateway.providers.provider import Provider
 from ai_gateway.providers.registry import PROVIDER_ROWS, Registry, simulated
 from ai_gateway.services.models import ListedModel, ModelDirectory
-from ai_gateway.stores.catalog import Catalog, Source
+from ai_gateway.stores.catalog import Catalog, KnownLimits, Source
 from tests.domain.test_call import key_record
 from tests.services.workbench import FAR, LAB, NOW, PRICES, priced
 
@@ -211,3 +211,62 @@ def test_price_is_that_of_the_provider() -> None:
 def test_price_of_a_model_that_nobody_priced_is_unknown() -> None:
     models = directory()
     assert models.price(models.resolve("lab/unknown", "openai", KEY), None, NOW) is None
+
+
+# Azure
+
+
+AZURE = Provider("azure", "azure", "http://azure.test", "sk")
+DEPLOYMENTS = {"eu-mini": "gpt-4o-mini", "eu-odd": "gpt-nobody"}
+
+
+def azure_directory(*providers: Provider) -> ModelDirectory:
+    rows = (*ROWS, priced("azure", "gpt-4o-mini", 150, 600))
+    limits = {("azure", "gpt-4o-mini"): KnownLimits(context_tokens=4_321)}
+    registry = Registry([LAB, FAR, *providers])
+    return ModelDirectory(registry, Catalog({}, rows, limits), {"fast": "eu-mini"}, DEPLOYMENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("eu-mini", "eu-mini"), ("azure/eu-mini", "eu-mini"), ("fast", "eu-mini"), ("new", "new")],
+)
+def test_every_name_at_azure_is_a_deployment(name: str, model: str) -> None:
+    target = azure_directory(AZURE).resolve(name, "azure", KEY)
+    assert (target.provider, target.model) == (AZURE, model)
+
+
+def test_deployment_has_the_price_and_the_limits_of_its_model() -> None:
+    models = azure_directory(AZURE)
+    target = models.resolve("eu-mini", "azure", KEY)
+    price = models.price(target, None, NOW)
+    assert price is not None
+    assert price.model == "gpt-4o-mini"
+    assert models.limits(target).context_tokens == 4_321
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "is_deployment"),
+    [("new", "new", True), ("gpt-4o-mini", "gpt-4o-mini", True), ("eu-odd", "gpt-nobody", False)],
+)
+def test_deployment_without_a_model_or_a_price_is_unpriced(
+    name: str, told: str, *, is_deployment: bool
+) -> None:
+    models = azure_directory(AZURE)
+    target = models.resolve(name, "azure", KEY)
+    assert models.price(target, None, NOW) is None
+    error = models.unpriced(target)
+    assert (error.provider, error.model, error.is_deployment) == ("azure", told, is_deployment)
+
+
+def test_deployments_are_what_azure_lists() -> None:
+    listed = [row.model for row in azure_directory(AZURE).listing("azure", KEY)]
+    assert listed == ["fast", "eu-mini", "eu-odd"]
+
+
+def test_deployments_lead_to_azure_alone() -> None:
+    other = Provider("other", "azure", "http://other.test", "sk")
+    with pytest.raises(ModelNotFound):
+        azure_directory(other).resolve("eu-mini", "azure", KEY)
+    with pytest.raises(ModelNotFound):
+        azure_directory(AZURE).resolve("eu-mini", "openai", KEY)

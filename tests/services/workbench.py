@@ -33,19 +33,23 @@ from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.provider import Provider
 from ai_gateway.providers.registry import Registry
 from ai_gateway.services.admission import Admission, AdmissionRules, Admitted, KeyRing
+from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
+from ai_gateway.services.free_calls import FreeCalls
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
-from ai_gateway.services.proxy import Callers, Proxy
+from ai_gateway.services.proxy import Proxy
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.relay import PING_SECONDS, CallEnding, Drains
 from ai_gateway.services.settlement import Settlement
+from ai_gateway.services.stored_responses import StoredResponses
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.catalog import Catalog, KnownLimits
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Counters, Meter
 from ai_gateway.stores.outbox import FIRST_POSITION, Outbox, PublishedState
+from ai_gateway.stores.response_owners import ResponseOwners
 from ai_gateway.stores.virtual_keys import KeyCopies
 from ai_gateway.telemetry.observer import LocalCall, Observer, Observers, SettledCall
 from tests.domain.facts import flat_rates
@@ -144,7 +148,8 @@ class Workbench:
         self.counter = TokenCounter()
         observers = Observers((*options.observers, self.watcher))
         catalog = Catalog({}, (*PRICES, *options.prices), LIMITS)
-        self.models = ModelDirectory(Registry([LAB, FAR]), catalog, options.aliases)
+        self.registry = Registry([LAB, FAR])
+        self.models = ModelDirectory(self.registry, catalog, options.aliases)
         self.keys = KeyRing(self.copies, self.meter, PEPPER, self.clock)
         self.admission = Admission(
             self.keys,
@@ -160,15 +165,19 @@ class Workbench:
         records = LostRecords(client, create_engine("sqlite://"))
         recovery = Recovery(self.meter, records, self.settlement.memory, ZONE)
         self.open_calls = OpenCalls(self.meter, self.admission, self.settlement, recovery)
+        owners = ResponseOwners(client)
+        self.stored = StoredResponses(owners, self.registry, self.models)
         self.ending = CallEnding(
-            self.settlement, self.open_calls, options.drains, options.ping_seconds
+            self.settlement, self.open_calls, options.drains, self.stored, options.ping_seconds
         )
         self.dispatch = Dispatch(
             self.transport.as_transport(),
             {"openai": OpenAIDialect(), "anthropic": AnthropicDialect()},
         )
+        callers = Callers(self.keys, self.models)
+        self.free_calls = FreeCalls(callers, self.dispatch, stored=self.stored, observers=observers)
         self.proxy = Proxy(
-            Callers(self.keys, self.models),
+            callers,
             self.admission,
             self.dispatch,
             ending=self.ending,

@@ -118,7 +118,7 @@ def test_cost_in_any_service_tier_is_that_of_the_library(vendor: str, tier: str 
                 as_the_library_has_it(usage),
                 provider,
                 genai_request_timestamp=NOW,
-                price_context={"service_tier": tier} if tier else None,
+                price_context={"service_tier": tier, "speed": tier} if tier else None,
             )
             cost = cost_of(row_of(vendor, name, tier), usage)
             assert cost.total == nano_usd_of(oracle.total_price), (name, usage)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, PriceStatus
+from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, PriceStatus, never_sent
 from ai_gateway.domain.limits import accounts_of
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Usage
@@ -568,6 +568,31 @@ class TestWithdraw:
         store.client.delete(forgotten)
         store.meter.withdraw(call)
         assert store.client.exists(forgotten) == 0
+
+    def test_a_call_that_lapsed_meanwhile_is_told_apart(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY, lost=floor(30))
+        assert store.expire(call)
+        before = store.dump()
+        assert store.meter.withdraw(call) is False
+        assert store.dump() == before
+
+    def test_a_call_that_lapsed_and_was_never_sent_costs_nothing(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY, lost=floor(30))
+        assert store.expire(call)
+        assert store.meter.settle(call, never_sent(call, datetime.now(UTC)))
+        assert store.counters(call) == [(0, 0)] * 5
+        assert [entry["cost"] for entry in store.entries()] == ["30", "-30"]
+
+    def test_a_lapsed_call_that_the_ledger_has_whole_is_closed(self, store: MoneyStore) -> None:
+        call = admitted_call(held=100)
+        store.reserve(call, ROOMY, lost=floor(30))
+        assert store.expire(call)
+        assert store.meter.withdraw(call, is_in_ledger=True)
+        assert store.record(call)["open"] == "0"
+        assert len(store.entries()) == 1
+        store.client.hset(redis_keys.call(call.request_id), mapping={"chg": "30", "n": "1"})
 
     def test_the_record_is_forgotten_like_that_of_any_closed_call(self, store: MoneyStore) -> None:
         call = admitted_call()

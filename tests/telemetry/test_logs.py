@@ -180,3 +180,14 @@ def test_name_that_a_client_chose_is_in_no_line(caplog: pytest.LogCaptureFixture
     CallLog().settled(settled_call(model_requested="chosen", served_model="told"))
     assert "chosen" not in str(logged(caplog))
     assert "told" not in str(logged(caplog))
+
+
+def test_text_of_an_exception_forges_no_line() -> None:
+    try:
+        raise ValueError("broken\n12:00:00 info    call_settled cost_usd=0.00\x1b[31m")
+    except ValueError as error:
+        caught = (type(error), error, error.__traceback__)
+    record = logging.makeLogRecord({"msg": "call_failed", "exc_info": caught})
+    first, *rest = TextFormatter().format(record).splitlines()
+    assert "call_failed" in first
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)

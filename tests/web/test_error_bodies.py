@@ -21,6 +21,7 @@ from ai_gateway.errors import (
     ModelUnpriced,
     Refusal,
     RequestTooLarge,
+    ResponseNotFound,
     StreamEnded,
     UnsupportedEncoding,
     UpstreamRateLimited,
@@ -84,6 +85,10 @@ TOLD = {
     ),
     "ModelNotFound": Told(
         ModelNotFound("gpt-9"), 404, "invalid_request_error", "model_not_found", "not_found_error"
+    ),
+    "ResponseNotFound": Told(
+        ResponseNotFound("resp_1"),
+        404, "invalid_request_error", "response_not_found", "not_found_error",
     ),
     "ModelUnpriced": Told(
         ModelUnpriced("openai", "gpt-9"),
@@ -267,6 +272,12 @@ def test_a_model_without_a_price_names_what_to_write() -> None:
     message = message_of(error_answer(error, "openai", "").body, "openai")
     assert 'provider = "openai"' in message
     assert 'model = "gpt \\"9\\""' in message
+
+
+def test_a_deployment_of_nobody_knows_what_names_what_to_write() -> None:
+    error = ModelUnpriced("azure", 'eu "9"', is_deployment=True)
+    message = message_of(error_answer(error, "azure", "").body, "openai")
+    assert '[azure.deployments]\n"eu \\"9\\"" = ' in message
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.tables import LedgerEntry, db
-from ai_gateway.web.gateway import MAX_BODY_BYTES
+from ai_gateway.web.calls import MAX_BODY_BYTES
 from simulator.testing import Recorded, RunningSimulator, running_simulator
 from tests.gateway_app import ANTHROPIC, OPENAI, GatewayApp, credential, opened_app
 from tests.redis_servers import RedisServer, running_redis
@@ -288,7 +288,7 @@ class TestUpstreamErrors:
             path,
             json={
                 "model": "gpt-4o-mini" if path == OPENAI else "claude-haiku-5-5",
-                "messages": [{"role": "user", "content": "[[tokens=40]]"}],
+                "messages": [{"role": "user", "content": "[[tokens=40]] [[pace=10]]"}],
                 "max_tokens": 50,
                 "stream": True,
             },

@@ -4,10 +4,12 @@
 --
 -- KEYS  1 call record  2 leases  3.. accounts of the call
 -- ARGV  1 request id   2 life of the closed record (s)
--- Reply 'OK' | 'DUP' (closed already)
+--       3 '1' where the ledger is known to have all of the call, else '0'
+-- Reply 'OK' | 'DUP' (closed already) | 'BOOKED' (it lapsed meanwhile: settle it at nothing)
 local call, leases = KEYS[1], KEYS[2]
-local open, hold = unpack(redis.call('HMGET', call, 'open', 'hold'))
+local open, hold, entries = unpack(redis.call('HMGET', call, 'open', 'hold', 'n'))
 if open == '0' then return 'DUP' end
+if entries and entries ~= '0' and ARGV[3] == '0' then return 'BOOKED' end
 local release = string.format('%.0f', 0 - tonumber(hold or '0'))
 for i = 3, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 1 then redis.call('HINCRBY', KEYS[i], 'held', release) end
