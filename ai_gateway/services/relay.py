@@ -4,6 +4,7 @@ The end of a stream is this object's `close()`, which the server calls however t
 plain generator that is closed before its first chunk would never run its `finally`.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Lock, Semaphore, Thread
@@ -24,6 +25,8 @@ from ai_gateway.services.handoff import Handoff
 from ai_gateway.services.open_calls import EndReason, OpenCall, OpenCalls
 from ai_gateway.services.settlement import Settlement, Timing
 from ai_gateway.services.stored_responses import StoredResponses
+
+logger = logging.getLogger(__name__)
 
 PING_SECONDS = 10
 """A client hears something at least so often, and one that has left is noticed by it."""
@@ -135,6 +138,9 @@ class RelayedStream:
             self._read_all()
         except UpstreamError as error:
             self._failure = error
+        except Exception:
+            # The outermost handler of this thread: the writer sees a stream without its end.
+            logger.exception("relay_failed", extra={"request_id": self._admitted.call.request_id})
         finally:
             self._handoff.end()
             if self._handoff.is_abandoned:

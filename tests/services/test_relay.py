@@ -375,7 +375,6 @@ def test_client_that_leaves_a_stream_which_the_gateway_ended_is_settled_once(
     assert is_settled_once(bench, response, "cancelled")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_fault_of_ours_in_the_reader_ends_the_stream(bench: Workbench, key: str) -> None:
     response = ScriptedResponse(HELLO, ZeroDivisionError("a fault of ours"))
     body, error = read_on(bench.stream(key, response))
