@@ -128,9 +128,10 @@ class Gateway:
             if folder.name.isdigit() and self._holds_lock(folder)
         }
 
-    def process_of(self, words: str) -> int:
-        """The first process whose command has these words."""
-        return min(number for number, command in self.processes().items() if words in command)
+    def process_of(self, *words: str) -> int:
+        """The first process whose command has one of these words."""
+        processes = self.processes().items()
+        return min(number for number, text in processes if any(word in text for word in words))
 
     def _holds_lock(self, folder: Path) -> bool:
         try:

@@ -59,7 +59,8 @@ def test_simulator_that_was_killed_comes_back_on_its_port(gateway: Gateway) -> N
 
 def test_end_of_gunicorn_ends_everything_with_its_code(gateway: Gateway) -> None:
     gateway.start()
-    os.kill(gateway.process_of("gunicorn"), signal.SIGKILL)
+    # It has a title of its own only where setproctitle is installed.
+    os.kill(gateway.process_of("gunicorn: master", "-m gunicorn"), signal.SIGKILL)
     assert gateway.wait() == KILLED
     assert f"ai-gateway: gunicorn ended with code {KILLED}; stopping" in gateway.said()
     assert gateway.processes() == {}
