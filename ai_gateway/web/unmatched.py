@@ -13,7 +13,7 @@ PROGRAM_PATHS = ("/v1/", "/openai/", "/api/")
 
 
 def init_app(app: Flask) -> None:
-    """Has to come after the staff pages, whose handlers it wraps."""
+    """Answer what no blueprint does; pages of people are rendered by the staff site."""
     for status in (404, 405):
         app.register_error_handler(status, _unmatched)
     app.register_error_handler(500, _failed)
