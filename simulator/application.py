@@ -237,7 +237,12 @@ def _redirect(exchange: _Exchange, scenario: Scenario) -> Response:
 
 def _recorded_response(answer: RecordedAnswer) -> Response:
     parts = [Part(PartKind.CONTENT, chunk) for chunk in answer.chunks]
-    return Response(status=answer.status, headers=answer.headers, parts=parts)
+    scenario = HEALTHY
+    if answer.is_reset:
+        # Where the cut is made: a cut comes before a part, never after the last one.
+        parts.append(Part(PartKind.CLOSING, b""))
+        scenario = Scenario(cut_after=len(answer.chunks))
+    return Response(status=answer.status, headers=answer.headers, parts=parts, scenario=scenario)
 
 
 def _error_response(exchange: _Exchange, error: ApiError, scenario: Scenario) -> Response:

@@ -4,7 +4,9 @@
 ``GET /_control``                       how many rules and calls there are
 ``DELETE /_control``                    forget rules and calls
 ``POST /_control/recorded``             ``{"match", "status"?, "headers"?, "body_b64" |
-                                        "chunks_b64", "times"?}``: a raw answer; once by default
+                                        "chunks_b64", "reset"?, "times"?}``: a raw answer; once
+                                        by default; ``"reset": true`` breaks the connection after
+                                        it instead of ending it
 ``POST /_control/fault``                ``{"match", "scenario", "times"?}``: markers for calls
                                         whose prompt cannot be changed; until cleared by default
 ``GET /_control/calls?wait=SECONDS``    the calls (``CallFacts``), after all have ended or the
@@ -153,6 +155,9 @@ def _recorded_answer(order: JsonObject) -> RecordedAnswer:
     body, chunks = order.get("body_b64"), order.get("chunks_b64")
     if (body is None) == (chunks is None):
         raise _BadOrderError("one of body_b64 and chunks_b64 is needed")
+    reset = order.get("reset", False)
+    if not isinstance(reset, bool):
+        raise _BadOrderError("reset must be true or false")
     raw = [_bytes(chunk) for chunk in (chunks if isinstance(chunks, list) else [body])]
     headers = _headers(order)
     names = {name.lower() for name, _ in headers}
@@ -161,7 +166,7 @@ def _recorded_answer(order: JsonObject) -> RecordedAnswer:
         headers.append(("Content-Type", kind))
     if chunks is None and "content-length" not in names:
         headers.append(("Content-Length", str(len(raw[0]))))
-    return RecordedAnswer(status, headers, tuple(raw))
+    return RecordedAnswer(status, headers, tuple(raw), is_reset=reset)
 
 
 def _bytes(text: object) -> bytes:

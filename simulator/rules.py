@@ -22,11 +22,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """An answer to be sent byte for byte, each chunk by a write of its own."""
+    """An answer to be sent byte for byte, each chunk by a write of its own.
+
+    After the last one the connection is broken where it ``is_reset``.
+    """
 
     status: int
     headers: Headers
     chunks: tuple[bytes, ...]
+    is_reset: bool = False
 
 
 @dataclass(slots=True)

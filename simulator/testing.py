@@ -81,7 +81,7 @@ class RunningSimulator:
             if isinstance(answer.content, bytes)
             else {"chunks_b64": [_base64(chunk) for chunk in answer.content]}
         )
-        order = {"status": answer.status, "headers": answer.headers, **raw}
+        order = {"status": answer.status, "headers": answer.headers, "reset": answer.reset, **raw}
         self._control("POST", "/recorded", {**order, "match": dict(match), "times": times})
 
     def _control(self, method: str, path: str, order: object = None) -> Any:
@@ -100,11 +100,12 @@ class RunningSimulator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A raw answer: a whole body, or chunks with a write for each."""
+    """A raw answer: a whole body, or chunks with a write for each; ``reset`` breaks it off."""
 
     content: bytes | Sequence[bytes]
     status: int = 200
     headers: Mapping[str, str | list[str]] = field(default_factory=dict)
+    reset: bool = False
 
 
 @contextmanager

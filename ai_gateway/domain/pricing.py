@@ -3,7 +3,8 @@
 The names of the rates are the keys of `Usage.disjoint()`: each token is priced exactly once.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields, replace
 
 from ai_gateway.domain.money import PICO_PER_NANO, ZERO, Money, ceil_pico, from_pico
 from ai_gateway.domain.usage import Usage
@@ -40,6 +41,10 @@ class Rates:
             self.image_input,
         )
 
+    def raised(self, percent: int) -> "Rates":
+        """Each rate with so many percent added, rounded up: a hold must not be too small."""
+        return Rates(*(-(-rate * (100 + percent) // 100) for rate in astuple(self)))
+
     @property
     def dearest_output(self) -> int:
         return max(self.output, self.reasoning, self.audio_output, self.image_output)
@@ -60,14 +65,15 @@ class Tier:
 class PriceRow:
     """What one model costs in one service tier. `tiers` rise by threshold; the first is at -1.
 
-    A row that has no price for output holds only for operations that generate nothing.
+    A row that has no price for output holds only for operations that generate nothing. What a web
+    search costs is None where nobody knows.
     """
 
     row_id: str
     provider: str
     model: str
     tiers: tuple[Tier, ...]
-    web_search: int = 0
+    web_search: int | None = None
     has_output: bool = True
 
     def rates_for(self, input_tokens: int) -> Rates:
@@ -77,6 +83,17 @@ class PriceRow:
             if input_tokens > tier.over_input_tokens:
                 chosen = tier.rates
         return chosen
+
+    def raised(self, percent: int) -> "PriceRow":
+        """The same with every token dearer by so many percent; a search costs what it did."""
+        if not percent:
+            return self
+        tiers = [replace(tier, rates=tier.rates.raised(percent)) for tier in self.tiers]
+        return replace(self, row_id=f"{self.row_id}+{percent}%", tiers=tuple(tiers))
+
+    def covers(self, usage: Usage) -> bool:
+        """Whether everything in a usage has a price here."""
+        return self.web_search is not None or not usage.web_searches
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +123,11 @@ class Cost:
         was bounded by the hold, the later kinds get what is left.
         """
         left = int(self.total)
-        parts = {}
+        parts: dict[str, int] = {}
         for line in self.lines:
-            parts[line.kind] = min(line.pico_usd // PICO_PER_NANO, left)
-            left -= parts[line.kind]
+            part = min(line.pico_usd // PICO_PER_NANO, left)
+            parts[line.kind] = parts.get(line.kind, 0) + part
+            left -= part
         if left and parts:
             parts[max(parts, key=parts.__getitem__)] += left
         return {kind: Money(amount) for kind, amount in parts.items()}
@@ -120,15 +138,25 @@ NO_COST = Cost(ZERO, ())
 
 def cost_of(row: PriceRow, usage: Usage) -> Cost:
     """Price a call; the usage has to be consistent (see `Usage.clamped`)."""
+    return cost_of_all([(row, usage)])
+
+
+def cost_of_all(parts: Iterable[tuple[PriceRow, Usage]]) -> Cost:
+    """Price a call of which several models did a part: each by its own row, rounded once."""
+    lines = tuple(line for row, usage in parts for line in _lines(row, usage))
+    return Cost(from_pico(sum(line.pico_usd for line in lines)), lines)
+
+
+def _lines(row: PriceRow, usage: Usage) -> list[CostLine]:
     rates = row.rates_for(usage.input_tokens)
     lines = [
         CostLine(kind, count, getattr(rates, kind))
         for kind, count in usage.disjoint().items()
         if count
     ]
-    if usage.web_searches:
+    if usage.web_searches and row.web_search is not None:
         lines.append(CostLine(SEARCH_KIND, usage.web_searches, row.web_search))
-    return Cost(from_pico(sum(line.pico_usd for line in lines)), tuple(lines))
+    return lines
 
 
 def stated(total: Money, row: PriceRow | None, usage: Usage) -> Cost:

@@ -6,6 +6,7 @@
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import add, attrgetter
 
 from ai_gateway.domain.money import Money
 
@@ -45,6 +46,9 @@ class Usage:
     image_input_tokens: int = 0
     image_output_tokens: int = 0
     web_searches: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*map(add, _counts(self), _counts(other)))
 
     def disjoint(self) -> dict[str, int]:
         """Cut the counts into parts that add up to input + output; the keys are metric labels."""
@@ -103,9 +107,24 @@ class Usage:
         return Usage(**counts)
 
 
+_counts = attrgetter(*(field.name for field in fields(Usage)))
+
+
+@dataclass(frozen=True, slots=True)
+class HelperUsage:
+    """What another model took in the same call, beside the one that answered."""
+
+    model: str
+    usage: Usage
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What an answer told: the usage, how much of it can be trusted, and the served facts.
+
+    `usage` is that of the model that answered, `helpers` have what others took. Every token costs
+    `surcharge_percent` more than the list says. `has_unpriced` tells that something was billed
+    whose price nobody knows, so that the cost is a lower bound.
 
     `text_bytes` counts the UTF-8 bytes of text and tool arguments that were relayed; it stands in
     for output tokens where the provider reports none. `raw` is the provider's own usage object,
@@ -123,3 +142,11 @@ class Reading:
     stated_cost: Money | None = None
     stored_id: str | None = None
     is_readable: bool = True
+    helpers: tuple[HelperUsage, ...] = ()
+    surcharge_percent: int = 0
+    has_unpriced: bool = False
+
+    @property
+    def total_usage(self) -> Usage:
+        """What all models took together."""
+        return sum((helper.usage for helper in self.helpers), self.usage)

@@ -1,35 +1,33 @@
 """Anthropic's wire format: Messages, streamed and not (metering.md B5).
 
-`input_tokens` holds only what is neither read from nor written to the cache; all input is the sum
-of the three. Counts in a stream are cumulative: they replace, they are never added.
+Counts in a stream are cumulative: they replace, they are never added.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import orjson
 
 from ai_gateway.domain.call import (
     PLAIN_ADDRESS,
-    USAGE_FIELDS,
     Address,
     AskedCall,
     DialectName,
     JsonObject,
     Operation,
 )
-from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.domain.usage import Reading, UsageStatus
 from ai_gateway.errors import InvalidRequest
 from ai_gateway.providers import json_body
+from ai_gateway.providers.anthropic_usage import INPUT_GROUP, read_usage, surcharge_percent
 from ai_gateway.providers.dialect import (
     UpstreamRequest,
-    checked,
     count_in,
     has_count,
     object_in,
     objects_in,
     parse_answer,
     parse_event,
-    raw_usage,
     text_length,
     unreadable,
     with_query,
@@ -46,7 +44,6 @@ _PATHS = {
     Operation.MESSAGES: "/v1/messages",
     Operation.COUNT_TOKENS: "/v1/messages/count_tokens",
 }
-_INPUT_GROUP = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
 _MEDIA_TYPES = frozenset({"image", "document"})
 
@@ -69,7 +66,9 @@ class AnthropicDialect:
         tools = body.get("tools") or []
         if tools:
             tools = json_body.filled_list(body, "tools", json_body.MAX_TOOLS)
-        media = [object_in(block, "source") for block in _media(body)]
+        blocks = [block for message in objects_in(body, "messages") for block in _blocks(message)]
+        json_body.refuse_stored_files((*blocks, *(object_in(one, "source") for one in blocks)))
+        media = [object_in(block, "source") for block in blocks if _is_media(block)]
         return AskedCall(
             operation=operation,
             body=body,
@@ -85,12 +84,10 @@ class AnthropicDialect:
             # A speed is asked for, and priced, as OpenAI's tiers are.
             service_tier=json_body.optional_text(body, "speed"),
             wants_usage=True,
-            is_self_contained=not (
-                _has_hosted_tool(tools)
-                or body.get("mcp_servers")
-                or any("file_id" in source for source in media)
-            ),
+            is_self_contained=not (_has_hosted_tool(tools) or body.get("mcp_servers")),
             address=address,
+            surcharge_percent=surcharge_percent(json_body.optional_text(body, "inference_geo"))
+            or 0,
         )
 
     def upstream_request(
@@ -120,15 +117,10 @@ class AnthropicDialect:
         answer = parse_answer(body)
         if answer is None:
             return unreadable(body)
-        reported = answer.get("usage")
-        usage, status = _read_usage(reported)
-        return Reading(
-            status=status,
-            usage=usage,
+        return replace(
+            read_usage(answer.get("usage")),
             text_bytes=_content_bytes(answer),
             served_model=json_body.optional_text(answer, "model"),
-            service_tier=_tier(object_in(answer, "usage")),
-            raw=raw_usage(reported),
         )
 
     def interpreter(self, asked: AskedCall, quirks: Quirks) -> "MessagesInterpreter":  # noqa: ARG002
@@ -169,18 +161,18 @@ class MessagesInterpreter:
                 self.has_failed = True
         return True
 
+    def end(self) -> None:
+        """An answer without its last event has broken off, however the stream ended."""
+
     def reading(self) -> Reading:
-        usage, status = _read_usage(self._usage or None)
+        reading = read_usage(self._usage or None)
         is_whole = self.is_complete and self._has_output and not self.has_failed
-        if status is UsageStatus.EXACT and not is_whole:
-            status = UsageStatus.PARTIAL
-        return Reading(
-            status=status,
-            usage=usage,
+        is_cut = reading.status is UsageStatus.EXACT and not is_whole
+        return replace(
+            reading,
+            status=UsageStatus.PARTIAL if is_cut else reading.status,
             text_bytes=self.text_bytes,
             served_model=self._model,
-            service_tier=_tier(self._usage),
-            raw=raw_usage(self._usage or None),
             failed=self.has_failed,
         )
 
@@ -190,50 +182,12 @@ class MessagesInterpreter:
             self._has_output = True
             before = count_in(self._usage, "output_tokens")
             self._usage["output_tokens"] = max(before, count_in(delta, "output_tokens"))
-        if has_count(delta, "input_tokens") and any(count_in(delta, name) for name in _INPUT_GROUP):
-            for name in _INPUT_GROUP:
+        if has_count(delta, "input_tokens") and any(count_in(delta, name) for name in INPUT_GROUP):
+            for name in INPUT_GROUP:
                 self._usage[name] = count_in(delta, name)
         for name in ("server_tool_use", "output_tokens_details", "iterations"):
             if isinstance(delta.get(name), dict | list):
                 self._usage[name] = delta[name]
-
-
-def _read_usage(reported: object) -> tuple[Usage, UsageStatus]:
-    if not isinstance(reported, dict) or not has_count(reported, "input_tokens"):
-        return Usage(), UsageStatus.MISSING
-    # The top level leaves out what a compaction took, and that is billed too.
-    iterations = objects_in(reported, "iterations")
-    blocks = [reported, *(one for one in iterations if one.get("type") == "compaction")]
-    parts = [_part(block) for block in blocks]
-    usage = Usage(**{name: sum(getattr(part, name) for part in parts) for name in USAGE_FIELDS})
-    if any(count_in(block, name) < 0 for block in blocks for name in _INPUT_GROUP):
-        return usage.clamped(), UsageStatus.ANOMALY
-    is_whole = has_count(reported, "output_tokens")
-    return checked(usage, status=UsageStatus.EXACT if is_whole else UsageStatus.PARTIAL)
-
-
-def _part(reported: Mapping[str, object]) -> Usage:
-    fresh, read, written = (max(0, count_in(reported, name)) for name in _INPUT_GROUP)
-    split = object_in(reported, "cache_creation")
-    # The split may be incomplete: what it leaves out was written for five minutes.
-    long_writes = min(count_in(split, "ephemeral_1h_input_tokens"), written)
-    return Usage(
-        input_tokens=fresh + read + written,
-        cached_input_tokens=read,
-        cache_write_tokens=written - long_writes,
-        cache_write_long_tokens=long_writes,
-        output_tokens=count_in(reported, "output_tokens"),
-        reasoning_tokens=count_in(object_in(reported, "output_tokens_details"), "thinking_tokens"),
-        web_searches=count_in(object_in(reported, "server_tool_use"), "web_search_requests"),
-    )
-
-
-def _tier(usage: Mapping[str, object]) -> str | None:
-    """The tier that was served; a speed other than the standard one is dearer than any."""
-    speed = json_body.optional_text(usage, "speed")
-    if speed not in {None, "standard"}:
-        return speed
-    return json_body.optional_text(usage, "service_tier")
 
 
 def _content_bytes(answer: Mapping[str, object]) -> int:
@@ -254,14 +208,11 @@ def _has_hosted_tool(tools: object) -> bool:
     return any(not kind.startswith(_CLIENT_TOOLS) for kind in kinds)
 
 
-def _media(body: JsonObject) -> Iterator[dict[str, object]]:
-    """The images and documents, wherever such a block has effect; plain text counts as text."""
-    for message in objects_in(body, "messages"):
-        for block in _blocks(message):
-            source = object_in(block, "source")
-            is_media = str(block.get("type")) in _MEDIA_TYPES
-            if is_media and source and source.get("type") != "text":
-                yield block
+def _is_media(block: Mapping[str, object]) -> bool:
+    """Whether a block is an image or a document; plain text counts as text."""
+    source = object_in(block, "source")
+    is_media = str(block.get("type")) in _MEDIA_TYPES
+    return is_media and bool(source) and source.get("type") != "text"
 
 
 def _blocks(holder: Mapping[str, object]) -> Iterator[dict[str, object]]:

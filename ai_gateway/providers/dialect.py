@@ -45,6 +45,10 @@ class Interpreter(Protocol):
         """Take in one event; False for one that must not reach the client."""
         ...
 
+    def end(self) -> None:
+        """Take note that the provider ended the stream and did not break it off."""
+        ...
+
     def reading(self) -> Reading:
         """What the stream has told so far."""
         ...
@@ -87,9 +91,11 @@ class StreamReader:
         return b"".join(event for event in self._splitter.feed(chunk) if self._passes(event))
 
     def rest(self) -> bytes:
-        """The unfinished event at the end of the stream, if it may pass."""
+        """The unfinished event where the provider ended the stream, if it may pass."""
         rest = self._splitter.rest()
-        return rest if rest and self._passes(rest) else b""
+        passes = bool(rest) and self._passes(rest)
+        self._interpreter.end()
+        return rest if passes else b""
 
     @property
     def is_complete(self) -> bool:

@@ -1,6 +1,6 @@
 """Reads a request body once, within bounds; what was checked is what is sent on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import orjson
@@ -69,6 +69,15 @@ def whole_number(body: Mapping[str, object], name: str, *, most: int) -> int | N
 def optional_text(body: Mapping[str, object], name: str) -> str | None:
     value = body.get(name)
     return value if isinstance(value, str) else None
+
+
+def refuse_stored_files(parts: Iterable[Mapping[str, object]]) -> None:
+    """Refuse what names a file at the provider: it is open to every key of the account."""
+    if any(part.get("file_id") is not None for part in parts):
+        raise InvalidRequest(
+            "file_id: files that the provider keeps are not offered; send the file itself.",
+            "file_id",
+        )
 
 
 def _refuse_deep(value: dict[str, object] | list[object], depth: int = 1) -> None:

@@ -1,6 +1,6 @@
 """OpenAI's Chat Completions, streamed and not (metering.md B1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ai_gateway.domain.call import AskedCall, JsonObject, Operation
 from ai_gateway.domain.usage import Reading
@@ -21,8 +21,10 @@ class ChatCompletions:
 
     def read_request(self, body: JsonObject, size: int) -> AskedCall:
         json_body.filled_list(body, "messages", json_body.MAX_MESSAGES)
+        parts = openai_operation.message_parts(body, "messages")
+        json_body.refuse_stored_files(object_in(part, "file") for part in parts)
         has_tools = openai_operation.has_tools(body) or bool(body.get("functions"))
-        media = list(_media(body))
+        media = list(_media(parts))
         return AskedCall(
             operation=self.operation,
             body=body,
@@ -35,7 +37,7 @@ class ChatCompletions:
             media_parts=len(media),
             service_tier=openai_operation.asked_tier(body),
             wants_usage=openai_operation.asks_to_stream_usage(body),
-            is_self_contained="web_search_options" not in body and not _names_files(body),
+            is_self_contained="web_search_options" not in body,
         )
 
     def asks_for_usage(self, asked: AskedCall) -> bool:
@@ -64,15 +66,9 @@ def _said_bytes(said: Mapping[str, object]) -> int:
     return length
 
 
-def _media(body: JsonObject) -> Iterator[int]:
+def _media(parts: Iterable[Mapping[str, object]]) -> Iterator[int]:
     """The bytes of the data of each image, audio and file part, wherever such a part has effect."""
-    for part in openai_operation.message_parts(body, "messages"):
+    for part in parts:
         kind = part.get("type")
         if isinstance(kind, str) and kind in _MEDIA_PARTS and isinstance(part.get(kind), dict):
             yield text_length(object_in(part, kind).get(_MEDIA_PARTS[kind]))
-
-
-def _names_files(body: JsonObject) -> bool:
-    """Whether the provider adds a file that was stored there before."""
-    parts = openai_operation.message_parts(body, "messages")
-    return any("file_id" in object_in(part, "file") for part in parts)

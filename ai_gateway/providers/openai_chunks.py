@@ -49,6 +49,8 @@ class ChunkInterpreter:
         self._text_of = text_of
         self._usage: Mapping[str, object] | None = None
         self._is_final_usage = False
+        self._choices = asked.choices
+        self._finished: set[str] = set()
         self._model: str | None = None
         self._tier: str | None = None
 
@@ -65,11 +67,17 @@ class ChunkInterpreter:
         self._tier = json_body.optional_text(chunk, "service_tier") or self._tier
         choices = list(objects_in(chunk, "choices"))
         self.text_bytes += sum(map(self._text_of, choices))
-        is_final = not choices or any(choice.get("finish_reason") for choice in choices)
+        self._finished |= {str(one.get("index")) for one in choices if one.get("finish_reason")}
+        # With several answers, the first that ends does so with a running count.
+        is_final = not choices or len(self._finished) >= self._choices
         for usage in self._usages(chunk, choices):
             self._take_usage(usage, is_final=is_final)
         is_extra = isinstance(chunk.get("usage"), dict) and not chunk.get("choices")
         return self._wants_usage or not is_extra or is_error
+
+    def end(self) -> None:
+        """Some servers say no `[DONE]`; the usage of finished answers is the last there is."""
+        self.is_complete = self.is_complete or self._is_final_usage
 
     def reading(self) -> Reading:
         if self._usage is None:

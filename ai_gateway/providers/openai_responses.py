@@ -36,7 +36,7 @@ _MEDIA_PARTS = {
 _CLIENT_TOOLS = frozenset({"function", "custom", "local_shell", "apply_patch"})
 _LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _FAILURES = frozenset({"response.failed", "error"})
-_STORED_BEFORE = ("previous_response_id", "conversation", "prompt")
+_STORED_BEFORE = ("previous_response_id", "prompt")
 _TEXT_FIELDS = ("text", "refusal", "arguments", "input", "code")
 _METHODS: Mapping[StoredAction, Literal["POST", "GET", "DELETE"]] = {
     StoredAction.READ: "GET",
@@ -60,6 +60,7 @@ class Responses:
             raise InvalidRequest("input: a text, or a list of items, is required.", "input")
         has_tools = openai_operation.has_tools(body)
         parts = list(_parts(body))
+        _refuse_stored(body, parts)
         media = [text_length(part.get(_MEDIA_PARTS[kind])) for kind, part in parts]
         return AskedCall(
             operation=self.operation,
@@ -77,7 +78,7 @@ class Responses:
                 any(body.get(name) is not None for name in _STORED_BEFORE)
                 or any(tool.get("type") not in _CLIENT_TOOLS for tool in objects_in(body, "tools"))
                 or any(item.get("type") == "item_reference" for item in objects_in(body, "input"))
-                or any("file_id" in part or "file_url" in part for _, part in parts)
+                or any("file_url" in part for _, part in parts)
             ),
             previous_response_id=_previous(body),
         )
@@ -130,6 +131,9 @@ class ResponseInterpreter:
             self._response = response
             self.stored_id = _stored_id(response) or self.stored_id
         return True
+
+    def end(self) -> None:
+        """A response without its last event has broken off, however the stream ended."""
 
     def reading(self) -> Reading:
         return _read(
@@ -220,6 +224,34 @@ def _draws(response: Mapping[str, object]) -> bool:
         isinstance(count, int) and count > 0
         for count in object_in(object_in(response, "tool_usage"), "image_gen").values()
     )
+
+
+def _refuse_stored(body: JsonObject, parts: list[tuple[str, dict[str, object]]]) -> None:
+    """Refuse what the provider keeps and every key of the account could name."""
+    if body.get("conversation") is not None:
+        raise InvalidRequest(
+            "conversation: conversations that the provider keeps are not offered; send the items, "
+            "or previous_response_id.",
+            "conversation",
+        )
+    tools = list(objects_in(body, "tools"))
+    variables = object_in(object_in(body, "prompt"), "variables")
+    json_body.refuse_stored_files(
+        [
+            *(part for _, part in parts),
+            *(object_in(variables, name) for name in variables),
+            *(object_in(tool, "input_image_mask") for tool in tools),
+        ]
+    )
+    if any(_reads_stored_files(tool) for tool in tools):
+        raise InvalidRequest("tools: files that the provider keeps are not offered.", "tools")
+
+
+def _reads_stored_files(tool: Mapping[str, object]) -> bool:
+    """Whether a tool searches such files or gets them into its container, or names one of old."""
+    container = tool.get("container")
+    is_kept = isinstance(container, str) or object_in(tool, "container").get("file_ids")
+    return tool.get("type") == "file_search" or bool(is_kept)
 
 
 def _previous(body: JsonObject) -> str | None:

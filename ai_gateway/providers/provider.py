@@ -30,7 +30,7 @@ class UsageReport:
     cached_field: str = ""
     total_has_reasoning: bool = False
     reasoning_is_beside: bool = False
-    cost: Literal["", "ticks", "credits", "total"] = ""
+    cost: Literal["", "ticks", "credits", "total", "estimate"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,12 @@ PROVIDER_ROWS = (
         base_url="https://api.fireworks.ai/inference/v1",
         price_ids=("fireworks",),
     ),
+    # Nobody lists its prices: what it states is booked, and what is held for, the operator says.
+    ProviderRow(
+        "deepinfra",
+        base_url="https://api.deepinfra.com/v1/openai",
+        quirks=replace(OLD_CAP, usage=UsageReport(cost="estimate")),
+    ),
     ProviderRow(
         "openrouter",
         base_url="https://openrouter.ai/api/v1",
@@ -111,6 +117,10 @@ class Registry:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._providers)
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        return tuple(self._providers.values())
 
     @property
     def vendors(self) -> dict[str, ProviderRow]:

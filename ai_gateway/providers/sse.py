@@ -1,15 +1,23 @@
 """Server-sent events as bytes: cuts a stream into events without changing a byte of it.
 
-Lines end in LF, CRLF or CR, also cut over two reads; an event ends with a blank line.
+Lines end in LF, CRLF or CR, also cut over two reads; an event ends with a blank line. An event
+that does not end is held in memory, so that its length is bounded.
 """
 
 import re
+
+MAX_EVENT_BYTES = 16 * 2**20
+"""The longest are images in base64, a few megabytes each."""
 
 _LINE_END = rb"(?>\r\n|\n|\r)"
 # A CR that was read last may be half of a CRLF: it ends the event when the next byte has come.
 _EVENT_END = re.compile(_LINE_END + rb"(?:\r\n|\n|\r(?!\Z))")
 _LINES = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+
+
+class EventTooLong(Exception):
+    """An event has more than `MAX_EVENT_BYTES` and has not ended yet."""
 
 
 class EventSplitter:
@@ -20,7 +28,7 @@ class EventSplitter:
         self._searched = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes."""
+        """The events that `chunk` completes; raises `EventTooLong` and forgets what it held."""
         buffer = self._buffer
         buffer += chunk
         events = []
@@ -32,6 +40,10 @@ class EventSplitter:
             start = search = match.end()
         del buffer[:start]
         self._searched = len(buffer)
+        if self._searched > MAX_EVENT_BYTES:
+            self._buffer = bytearray()
+            self._searched = 0
+            raise EventTooLong
         return events
 
     def rest(self) -> bytes:

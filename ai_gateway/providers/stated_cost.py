@@ -56,9 +56,15 @@ def _total(usage: Mapping[str, object]) -> Decimal | None:
     return _number(object_in(usage, "cost"), "total_cost")
 
 
+def _estimate(usage: Mapping[str, object]) -> Decimal | None:
+    """Called an estimate, but it has the tier that was served."""
+    return _number(usage, "estimated_cost")
+
+
 _STATED: Mapping[str, Callable[[Mapping[str, object]], Decimal | None]] = {
     "": lambda _: None,
     "ticks": _ticks,
     "credits": _credits,
     "total": _total,
+    "estimate": _estimate,
 }

@@ -45,7 +45,8 @@ class KnownKey:
 class Admitted:
     """A call that may go out, with what its settlement needs.
 
-    `upstream_model` is the name that the provider has for the model that was asked for.
+    `upstream_model` is the name that the provider has for the model that was asked for,
+    `service_tier` the tier whose price was asked for.
     """
 
     call: AdmittedCall
@@ -54,6 +55,7 @@ class Admitted:
     price: PriceRow | None
     limits: tuple[Limit, ...]
     input_bytes: int
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,15 @@ class Admission:
             output_cap=worst.cap,
             admitted_at=now,
         )
-        admitted = Admitted(call, target.provider, target.model, price, limits, asked.input_bytes)
+        admitted = Admitted(
+            call,
+            target.provider,
+            target.model,
+            price,
+            limits,
+            input_bytes=asked.input_bytes,
+            service_tier=asked.service_tier,
+        )
         return self._reserve(admitted, worst, key.version)
 
     def _reserve(self, admitted: Admitted, worst: "WorstCase", version: str) -> Admitted | None:
@@ -236,7 +246,8 @@ class Admission:
         input_tokens = asked.input_bytes + asked.media_parts * limits.media_hold_tokens
         if not asked.is_self_contained:
             input_tokens = max(input_tokens, limits.context_tokens)
-        plan = plan_hold(price, input_tokens=input_tokens, output_tokens=output * asked.choices)
+        dearest = price.raised(asked.surcharge_percent)
+        plan = plan_hold(dearest, input_tokens=input_tokens, output_tokens=output * asked.choices)
         least = plan.amount()
         if asked.output_cap is None and output > LEAST_OUTPUT_TOKENS:
             least = plan.amount(LEAST_OUTPUT_TOKENS * asked.choices)

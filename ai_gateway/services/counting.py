@@ -36,10 +36,17 @@ class TokenCounter:
             output_tokens=self.output_tokens(model, text_bytes),
         )
 
-    def raise_output(self, model: str, reported: Usage, text_bytes: int) -> Usage:
-        """A reported lower bound, with the output raised to what was counted."""
-        counted = self.output_tokens(model, text_bytes)
-        return replace(reported, output_tokens=max(reported.output_tokens, counted))
+    def complete(self, model: str, reported: Usage, *, input_bytes: int, text_bytes: int) -> Usage:
+        """A reported lower bound, with the output raised to what was counted.
+
+        A call without input there is none: some servers tell 0 until they know better.
+        """
+        counted = self.count(model, input_bytes=input_bytes, text_bytes=text_bytes)
+        return replace(
+            reported,
+            input_tokens=reported.input_tokens or counted.input_tokens,
+            output_tokens=max(reported.output_tokens, counted.output_tokens),
+        )
 
     def output_tokens(self, model: str, text_bytes: int) -> int:
         return ceil(text_bytes / self._ratios.get(model, FIRST_BYTES_PER_TOKEN))

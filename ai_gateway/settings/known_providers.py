@@ -44,6 +44,7 @@ KNOWN_PROVIDERS = (
     KnownProvider("cerebras"),
     KnownProvider("together"),
     KnownProvider("fireworks"),
+    KnownProvider("deepinfra"),
     KnownProvider("openrouter"),
     KnownProvider("ollama", is_local=True, has_address=False),
     KnownProvider("vllm", is_local=True, has_address=False),

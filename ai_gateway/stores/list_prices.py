@@ -31,6 +31,9 @@ PICO_USD_PER_TOKEN = 10**6
 PLAIN_TIERS = frozenset({"", "auto", "default", "standard"})
 """What the plain price is called in requests and answers."""
 
+DEARER_TIERS = frozenset({"priority", "fast", "ultrafast"})
+"""Of these a model of the list may have no price, and the plain one would be too low."""
+
 _NOT_BY_THE_TOKEN = ("requests_kcount", "output_citation_mtok", "output_video_mtok")
 """Fees that no count of a usage stands for: such a model is rather unpriced than too cheap."""
 
@@ -85,14 +88,14 @@ def compile_row(provider: str, model: ModelInfo, tier: str, moment: datetime) ->
     price = model.get_prices(moment, {"service_tier": tier, "speed": tier} if tier else None)
     if not _is_token_priced(price, model.id):
         return None
-    search = price.web_searches_kcount or Decimal(0)
+    search = price.web_searches_kcount
     return PriceRow(
         row_id=f"{provider}/{model.id}" + (f":{tier}" if tier else ""),
         provider=provider,
         model=model.id,
         tiers=tuple(_tiers(price)),
         # USD for a thousand searches is this many pico-USD for one.
-        web_search=int(_base(search) * 10**9),
+        web_search=None if search is None else int(_base(search) * 10**9),
         has_output=price.output_mtok is not None,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ai_gateway.domain.pricing import PriceRow, Rates, Tier
-from ai_gateway.stores.list_prices import PICO_USD_PER_TOKEN
+from ai_gateway.stores.list_prices import DEARER_TIERS, PICO_USD_PER_TOKEN
 from ai_gateway.stores.model_names import with_and_without_date
 
 PREFIX = "operator/"
@@ -38,6 +38,12 @@ def outranks(asked: PriceRow, served: PriceRow, served_model: str) -> bool:
     """
     is_own = asked.row_id.startswith(PREFIX) and not served.row_id.startswith(PREFIX)
     return is_own and asked.model in with_and_without_date(served_model)
+
+
+def holds_in_tier(row: PriceRow, tier: str | None) -> bool:
+    """Whether a row is the price of a tier: the list's plain one is too low for a dearer tier."""
+    is_own = row.row_id.startswith(PREFIX)
+    return tier not in DEARER_TIERS or is_own or f":{tier}" in row.row_id
 
 
 def _rates(amounts: Mapping[str, Decimal]) -> Rates:

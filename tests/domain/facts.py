@@ -41,7 +41,7 @@ def price_rows(draw: st.DrawFn) -> PriceRow:
     """Rows with one to three tiers."""
     thresholds = draw(st.lists(st.integers(0, 400_000), unique=True, max_size=2))
     tiers = [Tier(over, draw(rates())) for over in [-1, *sorted(thresholds)]]
-    return PriceRow("lab/our-model", "lab", "our-model", tuple(tiers), draw(RATES))
+    return PriceRow("lab/our-model", "lab", "our-model", tuple(tiers), draw(st.none() | RATES))
 
 
 def any_usages() -> st.SearchStrategy[Usage]:

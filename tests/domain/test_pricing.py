@@ -1,5 +1,6 @@
 """Price x usage = cost, its parts, and the hold that bounds it."""
 
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from ai_gateway.domain.pricing import (
     PriceRow,
     Tier,
     cost_of,
+    cost_of_all,
     plan_hold,
     stated,
 )
@@ -30,7 +32,7 @@ BOUNDS = st.integers(0, 500_000)
 def test_cost_is_the_sum_of_tokens_times_rates_rounded_once(row: PriceRow, usage: Usage) -> None:
     rates = row.rates_for(usage.input_tokens)
     pico = sum(count * getattr(rates, kind) for kind, count in usage.disjoint().items())
-    exact = Decimal(pico + usage.web_searches * row.web_search) / 1000
+    exact = Decimal(pico + usage.web_searches * (row.web_search or 0)) / 1000
     assert cost_of(row, usage).total == int(exact.quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
@@ -112,6 +114,40 @@ def test_searches_are_paid_for_beside_the_tokens() -> None:
     row = PriceRow("r", "anthropic", "m", (Tier(-1, flat_rates(1000, 1000)),), web_search=10**10)
     cost = cost_of(row, Usage(input_tokens=1, web_searches=2))
     assert cost.by_kind() == {"input": 1, SEARCH_KIND: 2 * 10**7}
+
+
+def test_search_without_a_price_is_told_and_costs_nothing_known() -> None:
+    row, searched = flat_row(1000, 1000), Usage(input_tokens=1, web_searches=2)
+    assert cost_of(row, searched).by_kind() == {"input": 1}
+    assert not row.covers(searched)
+    assert row.covers(Usage(input_tokens=1))
+    assert replace(row, web_search=0).covers(searched)
+
+
+def test_parts_of_several_models_have_their_own_prices_and_tiers_and_are_rounded_once() -> None:
+    cheap = PriceRow("a", "lab", "a", (Tier(-1, flat_rates(300, 0)), Tier(1, flat_rates(10**6, 0))))
+    usage = Usage(input_tokens=1)
+    cost = cost_of_all([(cheap, usage), (flat_row(300), usage)])
+    # Two thirds of a nano-dollar, and never the tier that both together would reach.
+    assert cost.total == 1
+    assert cost.by_kind() == {"input": 1}
+
+
+@given(price_rows(), usages(), st.integers(1, 100))
+def test_raised_row_costs_more_by_its_percentage_and_never_less(
+    row: PriceRow, usage: Usage, percent: int
+) -> None:
+    plain = sum(line.pico_usd for line in cost_of(row, usage).lines if line.kind != SEARCH_KIND)
+    raised = row.raised(percent)
+    told = sum(line.pico_usd for line in cost_of(raised, usage).lines if line.kind != SEARCH_KIND)
+    # No token is rounded up by a whole pico-dollar.
+    assert 0 <= 100 * told - plain * (100 + percent) < 100 * sum(usage.disjoint().values()) + 1
+    assert (raised.row_id, raised.web_search) == (f"lab/our-model+{percent}%", row.web_search)
+
+
+def test_row_that_is_raised_by_nothing_stays_itself() -> None:
+    row = flat_row(1000, 1000)
+    assert row.raised(0) is row
 
 
 @pytest.mark.parametrize(

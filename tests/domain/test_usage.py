@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from ai_gateway.domain.pricing import RATE_NAMES
-from ai_gateway.domain.usage import Usage
+from ai_gateway.domain.usage import HelperUsage, Reading, Usage, UsageStatus
 from tests.domain.facts import COUNT_NAMES, any_usages, usages
 
 
@@ -86,3 +86,15 @@ def test_audio_that_was_cached_is_counted_once() -> None:
     )
     parts = {kind: count for kind, count in usage.disjoint().items() if count}
     assert parts == {"input": 40, "cached_input": 10, "audio_input": 20, "cached_audio": 30}
+
+
+@given(any_usages(), any_usages())
+def test_usages_add_up_count_by_count(one: Usage, other: Usage) -> None:
+    for name in COUNT_NAMES:
+        assert getattr(one + other, name) == getattr(one, name) + getattr(other, name)
+
+
+def test_total_usage_is_that_of_all_models() -> None:
+    helper = HelperUsage("m", Usage(input_tokens=2, web_searches=1))
+    reading = Reading(UsageStatus.EXACT, Usage(input_tokens=1), helpers=(helper, helper))
+    assert reading.total_usage == Usage(input_tokens=5, web_searches=2)

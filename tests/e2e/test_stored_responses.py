@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.e2e.caller import Answer, Caller, metric
+from tests.e2e.caller import MODELS, Answer, Caller, Dialect, metric
 from tests.e2e.operating import Operator
 from tests.e2e.test_openai_sdk import sdk
 from tests.running import RunningGateway
@@ -47,6 +47,37 @@ def test_owner_reads_goes_on_from_and_deletes_a_response_for_nothing(
             client.responses.retrieve(name)
     entries = caller.booked_once(2)
     assert sum(entry["cost_nano_usd"] for entry in entries) == caller.billed()
+
+
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
+DOCUMENT = {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
+STORED: dict[str, tuple[Dialect, str, dict[str, Any]]] = {
+    "conversation": ("openai", "/v1/responses", {"input": "hi", "conversation": "conv_1"}),
+    "vector store": (
+        "openai",
+        "/v1/responses",
+        {"input": "hi", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
+    ),
+    "file": ("openai", "/v1/chat/completions", {"messages": [{"role": "user", "content": [FILE]}]}),
+    "document": (
+        "anthropic",
+        "/v1/messages",
+        {"messages": [{"role": "user", "content": [DOCUMENT]}], "max_tokens": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize(("dialect", "path", "body"), STORED.values(), ids=STORED)
+def test_what_is_open_to_every_key_of_an_account_is_refused(
+    caller: Caller, dialect: Dialect, path: str, body: dict[str, Any]
+) -> None:
+    asked = json.dumps({"model": MODELS[dialect], "user": caller.tag, **body})
+    answer = caller.post(dialect, asked, path=path)
+    assert answer.status == 400
+    error = answer.error(dialect)
+    assert error["type"] == "invalid_request_error"
+    assert "not offered" in error["message"]
+    assert caller.simulated() == []
 
 
 STRANGERS: dict[str, Callable[[Caller, str], Answer]] = {

@@ -143,12 +143,9 @@ def part(**fields: Any) -> dict[str, Any]:
 
 UNSEEN: dict[str, dict[str, Any]] = {
     "a previous response": {"previous_response_id": "resp_1"},
-    "a conversation": {"conversation": "conv_1"},
     "a stored prompt": {"prompt": {"id": "pmpt_1"}},
     "a hosted tool": {"tools": [{"type": "function"}, {"type": "web_search"}]},
     "a stored item": {"input": [{"type": "item_reference", "id": "msg_1"}]},
-    "a stored file": part(type="input_file", file_id="file-1"),
-    "a stored image": part(type="input_image", file_id="file-1"),
     "a file elsewhere": part(type="input_file", file_url="https://example.com/a.pdf"),
 }
 
@@ -156,6 +153,70 @@ UNSEEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fields", UNSEEN.values(), ids=UNSEEN)
 def test_response_with_input_that_we_cannot_see_holds_the_context(fields: dict[str, Any]) -> None:
     assert not read("responses", **fields).is_self_contained
+
+
+def tool(**fields: Any) -> dict[str, Any]:
+    return {"tools": [fields]}
+
+
+STORED: dict[str, tuple[dict[str, Any], str]] = {
+    "conversation": ({"conversation": "conv_1"}, "conversation"),
+    "conversation as an object": ({"conversation": {"id": "conv_1"}}, "conversation"),
+    "file": (part(type="input_file", file_id="file-1"), "file_id"),
+    "image": (part(type="input_image", file_id="file-1"), "file_id"),
+    "file of a tool's result": (
+        {"input": [{"type": "function_call_output", "output": [
+            {"type": "input_file", "file_id": "file-1"}]}]},
+        "file_id",
+    ),
+    "screenshot": (
+        {"input": [{"type": "computer_call_output", "output":
+            {"type": "computer_screenshot", "file_id": "file-1"}}]},
+        "file_id",
+    ),
+    "file of a stored prompt": (
+        {"prompt": {"id": "p", "variables": {"a": {"type": "input_file", "file_id": "file-1"}}}},
+        "file_id",
+    ),
+    "mask": (tool(type="image_generation", input_image_mask={"file_id": "file-1"}), "file_id"),
+    "vector store": (tool(type="file_search", vector_store_ids=["vs_1"]), "tools"),
+    "container": (tool(type="code_interpreter", container="cntr_1"), "tools"),
+    "files in a container": (
+        tool(type="code_interpreter", container={"type": "auto", "file_ids": ["file-1"]}),
+        "tools",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "param"), STORED.values(), ids=STORED)
+def test_response_that_names_what_the_provider_keeps_is_refused(
+    fields: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="not offered") as refused:
+        read("responses", **fields)
+    assert refused.value.param == param
+
+
+NAMED_ALIKE: dict[str, dict[str, Any]] = {
+    "metadata": {"metadata": {"file_id": "file-1", "conversation": "conv_1"}},
+    "no file": part(type="input_file", file_id=None, file_data=DATA),
+    "no conversation": {"conversation": None},
+    "property of a tool": tool(
+        type="function", name="read", parameters={"properties": {"file_id": {"type": "string"}}}
+    ),
+    "citation of an earlier answer": {
+        "input": [{"type": "message", "role": "assistant", "content": [
+            {"type": "output_text", "text": "a", "annotations": [
+                {"type": "container_file_citation", "file_id": "cfile_1"}]}]}]},
+    "new container": tool(type="code_interpreter", container={"type": "auto"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", NAMED_ALIKE.values(), ids=NAMED_ALIKE)
+def test_response_that_only_looks_like_it_passes(fields: dict[str, Any]) -> None:
+    assert json.loads(sent("responses", **fields).body) == {
+        "model": "served", **GIVEN["responses"], **fields
+    }  # fmt: skip
 
 
 def test_tools_of_the_client_leave_a_response_self_contained() -> None:
@@ -366,6 +427,7 @@ STATED: dict[str, tuple[Any, dict[str, Any], int | None]] = {
     ),
     "upstream is not told": ("credits", {"cost": 0.01, "is_byok": True}, 10_000_000),
     "total": ("total", {"cost": {"total_cost": 0.3}}, 300_000_000),
+    "estimate": ("estimate", {"estimated_cost": 8.775e-06}, 8_775),
     "not stated": ("ticks", {}, None),
     "text": ("credits", {"cost": "1"}, None),
     "true": ("credits", {"cost": True}, None),

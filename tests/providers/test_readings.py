@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_gateway.domain.call import Operation
-from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.domain.usage import HelperUsage, Reading, Usage, UsageStatus
 from ai_gateway.providers import dialect
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect, MessagesInterpreter
 from ai_gateway.providers.dialect import StreamReader
@@ -234,9 +234,56 @@ def test_running_usage_is_a_lower_bound_until_the_end() -> None:
     assert seen(interpreter, b"[DONE]").reading().status is UsageStatus.EXACT
 
 
+def finish(*indices: int, **fields: Any) -> bytes:
+    choices = [{"index": i, "delta": {}, "finish_reason": "stop"} for i in indices]
+    return raw(choices=choices, **fields)
+
+
+@pytest.mark.parametrize(
+    ("events", "is_whole"),
+    [
+        pytest.param([finish(0, usage=counts(10, 1))], True, id="on the last chunk"),
+        pytest.param([finish(0), chunk(usage=counts(10, 1))], True, id="after it"),
+        pytest.param([finish(0, usage=counts(10, 1)), chunk(usage=None)], True, id="null later"),
+        pytest.param([chunk("a"), chunk(usage=counts(10, 1))], True, id="of its own"),
+        pytest.param([finish(0)], False, id="no usage"),
+        pytest.param([chunk("a", usage=counts(10, 1))], False, id="no finish"),
+        pytest.param([], False, id="nothing"),
+    ],
+)
+def test_stream_that_ends_without_done_is_whole_when_its_last_usage_was_seen(
+    events: list[bytes], *, is_whole: bool
+) -> None:
+    interpreter = seen(chat_interpreter(wants_usage=False), *events)
+    assert not interpreter.is_complete
+    interpreter.end()
+    assert interpreter.is_complete is is_whole
+
+
+def test_running_usage_is_final_only_when_all_answers_have_finished() -> None:
+    body = raw(model="m", messages=[{}], stream=True, n=2)
+    interpreter = OPENAI.interpreter(OPENAI.read_request(Operation.CHAT, body), PLAIN)
+    seen(interpreter, finish(0, usage=counts(10, 4)))
+    assert interpreter.reading().status is UsageStatus.PARTIAL
+    interpreter.end()
+    assert not interpreter.is_complete
+    seen(interpreter, finish(1, usage=counts(10, 9)))
+    assert interpreter.reading().status is UsageStatus.EXACT
+    interpreter.end()
+    assert interpreter.is_complete
+
+
+@pytest.mark.parametrize("interpreter", [MessagesInterpreter(), response_interpreter()])
+def test_other_streams_are_never_whole_without_their_last_event(
+    interpreter: dialect.Interpreter,
+) -> None:
+    interpreter.end()
+    assert not interpreter.is_complete
+
+
 def test_usage_on_the_finish_chunk_is_final() -> None:
-    finish = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": counts(10, 1)}
-    assert seen(chat_interpreter(wants_usage=False), raw(**finish)).reading().status == "exact"
+    interpreter = seen(chat_interpreter(wants_usage=False), finish(0, usage=counts(10, 1)))
+    assert interpreter.reading().status is UsageStatus.EXACT
 
 
 def test_error_after_the_usage_makes_it_a_lower_bound() -> None:
@@ -370,6 +417,97 @@ def test_compaction_is_billed_beside_the_top_level() -> None:
     assert whole.status is stream.reading().status is UsageStatus.EXACT
 
 
+def plain(**more: Any) -> dict[str, Any]:
+    return {"input_tokens": 10, "output_tokens": 5, **more}
+
+
+ADVICE = plain(type="advisor_message", model="claude-2", cache_read_input_tokens=3)
+
+
+def test_advice_of_another_model_is_told_apart_from_the_answer() -> None:
+    usage = plain(iterations=[plain(type="message"), ADVICE, plain(type="fallback_message")])
+    whole = read_message(message(usage))
+    stream = seen(MessagesInterpreter(), start({"input_tokens": 10}), delta(usage), STOP)
+    for reading in (whole, stream.reading()):
+        assert (reading.status, reading.has_unpriced) == (UsageStatus.EXACT, False)
+        assert reading.usage == Usage(10, output_tokens=5)
+        advice = Usage(input_tokens=13, cached_input_tokens=3, output_tokens=5)
+        assert reading.helpers == (HelperUsage("claude-2", advice),)
+        assert reading.total_usage == Usage(23, cached_input_tokens=3, output_tokens=10)
+
+
+def test_work_of_an_unknown_kind_is_billed_and_is_an_anomaly() -> None:
+    reading = read_message(message(plain(iterations=[plain(type="review")])))
+    assert reading.status is UsageStatus.ANOMALY
+    assert reading.total_usage == Usage(20, output_tokens=10)
+    # Whose price it has nobody knows.
+    assert [helper.model for helper in reading.helpers] == [""]
+
+
+def test_advice_that_contradicts_itself_is_an_anomaly() -> None:
+    advice = ADVICE | {"output_tokens_details": {"thinking_tokens": 9}}
+    reading = read_message(message(plain(iterations=[advice])))
+    assert reading.status is UsageStatus.ANOMALY
+    assert reading.total_usage.is_consistent
+
+
+@pytest.mark.parametrize("kind", [None, [], {}, 7])
+def test_kind_of_work_that_cannot_be_read_is_an_unknown_one(kind: object) -> None:
+    reading = read_message(message(plain(iterations=[plain(type=kind), 7])))
+    assert (reading.status, len(reading.helpers)) == (UsageStatus.ANOMALY, 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "percent", "is_unknown"),
+    [
+        (None, 0, False),
+        ("", 0, False),
+        ("global", 0, False),
+        ("not_available", 0, False),
+        ("us", 10, False),
+        ("moon", 0, True),
+    ],
+)
+def test_place_of_an_answer_has_its_surcharge_or_is_unpriced(
+    place: str | None, percent: int, *, is_unknown: bool
+) -> None:
+    usage = plain(inference_geo=place)
+    stream = seen(MessagesInterpreter(), start(usage), delta({"output_tokens": 5}), STOP)
+    for reading in (read_message(message(usage)), stream.reading()):
+        assert reading.status is UsageStatus.EXACT
+        assert (reading.surcharge_percent, reading.has_unpriced) == (percent, is_unknown)
+
+
+@pytest.mark.parametrize(
+    ("used", "is_unpriced"),
+    [
+        ({"web_search_requests": 2, "web_fetch_requests": 3, "tool_search_requests": 1}, False),
+        ({"code_execution_requests": 0}, False),
+        ({"code_execution_requests": 1}, True),
+        ({"brand_new_requests": 1}, True),
+        ({"brand_new_requests": "1", "other": None}, False),
+    ],
+)
+def test_tool_of_the_provider_without_a_known_price_is_noticed(
+    used: dict[str, object], *, is_unpriced: bool
+) -> None:
+    reading = read_message(message(plain(server_tool_use=used)))
+    assert (reading.status, reading.has_unpriced) == (UsageStatus.EXACT, is_unpriced)
+
+
+@pytest.mark.parametrize(
+    ("told", "tier"),
+    [
+        ({}, "standard"),
+        ({"speed": "standard"}, "standard"),
+        ({"speed": "fast", "service_tier": "standard"}, "fast"),
+        ({"service_tier": "priority"}, "standard"),
+    ],
+)
+def test_speed_is_a_tier_and_priority_is_paid_beforehand(told: dict[str, str], tier: str) -> None:
+    assert read_message(message(plain(**told))).service_tier == tier
+
+
 def test_counts_of_a_stream_replace_and_are_never_added() -> None:
     stream = seen(
         MessagesInterpreter(),
@@ -442,10 +580,10 @@ def test_text_and_facts_of_a_message_are_read() -> None:
         {"type": "tool_use", "input": {"a": 1}},
         7,
     ]
-    usage = {"input_tokens": 1, "output_tokens": 1, "service_tier": "priority"}
+    usage = {"input_tokens": 1, "output_tokens": 1, "speed": "fast"}
     reading = read_message(raw(model="claude-1", content=content, usage=usage))
     assert reading.text_bytes == 3 + 2 + len('{"a":1}')
-    assert (reading.served_model, reading.service_tier) == ("claude-1", "priority")
+    assert (reading.served_model, reading.service_tier) == ("claude-1", "fast")
     assert reading.raw is not None
     assert json.loads(reading.raw) == usage
 
@@ -489,10 +627,14 @@ NAMES = st.sampled_from(
         *("cached_tokens", "reasoning_tokens", "completion_tokens_details", "iterations"),
         *("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation"),
         *("cache_creation_input_tokens", "server_tool_use", "web_search_requests"),
+        *("inference_geo", "speed"),
     ]
 )
 KINDS = st.sampled_from(
-    ["message_start", "message_delta", "content_block_delta", "error", "compaction"]
+    [
+        *("message_start", "message_delta", "content_block_delta", "error", "compaction"),
+        *("advisor_message", "us"),
+    ]
 )
 TREES = st.recursive(
     VALUES | KINDS,

@@ -455,21 +455,48 @@ def test_functions_count_as_tools() -> None:
     ("name", "body"),
     [
         pytest.param("openai", body_of(web_search_options={}), id="search of openai"),
-        pytest.param(
-            "openai", saying({"type": "file", "file": {"file_id": "f"}}), id="stored file"
-        ),
         pytest.param("anthropic", body_of(tools=[{"type": "web_search_20250305"}]), id="search"),
         pytest.param("anthropic", body_of(tools=[{"type": "code_execution_1"}]), id="code"),
         pytest.param("anthropic", body_of(mcp_servers=[{"url": "x"}]), id="servers of tools"),
-        pytest.param(
-            "anthropic",
-            saying({"type": "document", "source": {"type": "file", "file_id": "f"}}),
-            id="stored file of anthropic",
-        ),
     ],
 )
 def test_what_the_provider_adds_by_itself_is_noticed(name: str, body: object) -> None:
     assert not read(name, body).is_self_contained
+
+
+STORED = {"type": "document", "source": {"type": "file", "file_id": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        pytest.param("openai", saying({"type": "file", "file": {"file_id": "f"}}), id="openai"),
+        pytest.param("anthropic", saying(STORED), id="anthropic"),
+        pytest.param(
+            "anthropic",
+            saying({"type": "tool_result", "content": [STORED | {"type": "image"}]}),
+            id="result of a tool",
+        ),
+        pytest.param(
+            "anthropic", saying({"type": "container_upload", "file_id": "f"}), id="upload"
+        ),
+    ],
+)
+def test_file_that_the_provider_keeps_is_refused(name: str, body: object) -> None:
+    """Every key of the account could read it."""
+    with pytest.raises(InvalidRequest, match="files that the provider keeps") as refused:
+        read(name, body)
+    assert refused.value.param == "file_id"
+
+
+def test_file_that_is_sent_along_passes() -> None:
+    part = {"type": "file", "file": {"file_id": None, "file_data": DATA}}
+    assert read("openai", saying(part)).media_parts == 1
+
+
+@pytest.mark.parametrize(("place", "percent"), [("us", 10), ("global", 0), ("moon", 0), (7, 0)])
+def test_place_that_is_asked_for_has_its_surcharge(place: object, percent: int) -> None:
+    assert read("anthropic", body_of(inference_geo=place)).surcharge_percent == percent
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_gateway.providers.sse import EventSplitter, event_data
+from ai_gateway.providers.sse import MAX_EVENT_BYTES, EventSplitter, EventTooLong, event_data
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
 BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
@@ -117,6 +117,31 @@ def test_long_event_in_small_reads_is_searched_once() -> None:
     chunk = b"x" * 1000
     assert all(splitter.feed(chunk) == [] for _ in range(5_000))
     assert len(splitter.feed(b"\n\n")[0]) == 5_000_002
+
+
+MEBIBYTE = b"x" * 2**20
+
+
+def test_longest_event_passes() -> None:
+    splitter = EventSplitter()
+    longest = MAX_EVENT_BYTES // len(MEBIBYTE)
+    assert all(splitter.feed(MEBIBYTE) == [] for _ in range(longest))
+    assert [len(event) for event in splitter.feed(b"\n\n")] == [MAX_EVENT_BYTES + 2]
+
+
+def test_event_that_does_not_end_is_given_up_and_forgotten() -> None:
+    splitter = EventSplitter()
+    for _ in range(MAX_EVENT_BYTES // len(MEBIBYTE)):
+        splitter.feed(MEBIBYTE)
+    with pytest.raises(EventTooLong):
+        splitter.feed(b"x")
+    assert splitter.rest() == b""
+
+
+def test_short_events_have_no_bound_together() -> None:
+    splitter = EventSplitter()
+    event = MEBIBYTE + b"\n\n"
+    assert all(splitter.feed(event) == [event] for _ in range(MAX_EVENT_BYTES // 2**20 + 2))
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,14 @@ def test_what_the_provider_adds_is_held_for_by_the_context_window(bench: Workben
     assert admitted.call.held == 3_000 + OUTPUT_NANO
 
 
+def test_surcharge_for_the_place_that_is_asked_for_is_held_for(bench: Workbench) -> None:
+    plain, us = (
+        bench.admit(bench.make_key(), to=FAR, max_tokens=1, inference_geo=place)
+        for place in ("xx", "us")
+    )
+    assert us.call.held == -(-plain.call.held * 11 // 10)
+
+
 def test_long_input_is_not_bounded_by_the_context_window(bench: Workbench) -> None:
     long = [{"role": "user", "content": "x" * 5_000}]
     admitted = bench.admit(bench.make_key(), messages=long, web_search_options={}, max_tokens=1)

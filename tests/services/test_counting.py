@@ -60,6 +60,11 @@ def test_ratio_stays_within_its_bounds(answers: list[tuple[int, int]]) -> None:
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_reported_output_is_never_lowered(reported: int, text_bytes: int) -> None:
     usage = Usage(input_tokens=7, cached_input_tokens=3, output_tokens=reported)
-    raised = TokenCounter().raise_output("m", usage, text_bytes)
+    raised = TokenCounter().complete("m", usage, input_bytes=400, text_bytes=text_bytes)
     assert raised.output_tokens == max(reported, -(-text_bytes // 4))
     assert (raised.input_tokens, raised.cached_input_tokens) == (7, 3)
+
+
+def test_input_that_is_told_to_be_nothing_so_far_is_counted() -> None:
+    raised = TokenCounter().complete("m", Usage(), input_bytes=400, text_bytes=0)
+    assert raised == Usage(input_tokens=100)

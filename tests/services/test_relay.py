@@ -6,7 +6,8 @@ from threading import Event
 import pytest
 
 from ai_gateway.domain.exchange import ByteStream
-from ai_gateway.errors import GatewayError, StreamEnded, UpstreamTimeout, UpstreamUnavailable
+from ai_gateway.errors import CallEnded, GatewayError, UpstreamTimeout, UpstreamUnavailable
+from ai_gateway.providers.sse import MAX_EVENT_BYTES
 from ai_gateway.services.handoff import MOST_PARTS
 from ai_gateway.services.open_calls import EndReason
 from ai_gateway.services.relay import DRAINS_AT_ONCE, PING, Drains
@@ -316,6 +317,38 @@ def test_error_event_is_relayed_and_is_an_error(bench: Workbench, key: str) -> N
     assert is_settled_once(bench, response, "upstream_error")
 
 
+def test_event_without_an_end_ends_the_stream_and_is_counted(bench: Workbench, key: str) -> None:
+    endless = [b"data: "] + [b"x" * 2**20] * (MAX_EVENT_BYTES // 2**20)
+    response = ScriptedResponse(HELLO, *endless, SILENCE)
+    body, error = read_on(bench.stream(key, response))
+    assert (body, type(error)) == (HELLO, UpstreamUnavailable)
+    assert is_settled_once(bench, response, "upstream_error")
+    assert bench.entry().words["usage_status"] == "missing"
+    assert bench.entry().total > 0
+
+
+FINISHED = chat_event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+
+
+def test_stream_without_done_that_finished_and_told_its_usage_is_a_success(
+    bench: Workbench, key: str
+) -> None:
+    response = ScriptedResponse(HELLO, FINISHED, usage_event())
+    body, error = read_on(bench.stream(key, response))
+    assert (body, error) == (HELLO + FINISHED, None)
+    assert is_settled_once(bench, response, "success")
+    assert bench.entry().total == COST
+
+
+def test_stream_without_done_that_broke_off_has_failed_though_its_usage_is_known(
+    bench: Workbench, key: str
+) -> None:
+    response = ScriptedResponse(HELLO, FINISHED, usage_event(), BROKEN)
+    assert read_on(bench.stream(key, response))[1] is BROKEN
+    assert is_settled_once(bench, response, "upstream_error")
+    assert bench.entry().words["confidence"] == "reported"
+
+
 def test_usage_that_came_before_the_break_is_booked(bench: Workbench, key: str) -> None:
     response = ScriptedResponse(HELLO, usage_event(), BROKEN)
     _, error = read_on(bench.stream(key, response))
@@ -338,7 +371,7 @@ def test_stream_that_the_gateway_ends_says_why(
     open_call.end(reason)
     open_call.end(EndReason.STOPPING)
     _, error = read_on(stream)
-    assert isinstance(error, StreamEnded)
+    assert isinstance(error, CallEnded)
     assert (error.reason, error.provider) == (reason, "lab")
     assert is_settled_once(bench, response, "gateway_error")
     assert bench.entry().tally["output_tokens"] == 2
@@ -378,8 +411,8 @@ def test_client_that_leaves_a_stream_which_the_gateway_ended_is_settled_once(
 def test_fault_of_ours_in_the_reader_ends_the_stream(bench: Workbench, key: str) -> None:
     response = ScriptedResponse(HELLO, ZeroDivisionError("a fault of ours"))
     body, error = read_on(bench.stream(key, response))
-    assert (body, type(error)) == (HELLO, UpstreamUnavailable)
-    assert is_settled_once(bench, response, "upstream_error")
+    assert (body, type(error)) == (HELLO, CallEnded)
+    assert is_settled_once(bench, response, "gateway_error")
 
 
 # Silence

@@ -34,6 +34,16 @@ def test_recorded_chunks_are_sent_one_by_one(ask_openai: Ask, simulator: Running
     assert simulator.calls()[0]["usage"] is None
 
 
+@pytest.mark.parametrize("chunks", [[], [b"data: {", b"}\n\n"]], ids=["at once", "later"])
+def test_recorded_answer_may_break_off(
+    ask_openai: Ask, simulator: RunningSimulator, chunks: list[bytes]
+) -> None:
+    simulator.record(Recorded(content=chunks, reset=True), {})
+    got = ask_openai("hi", stream=True)
+    assert got.body == b"".join(chunks)
+    assert got.was_reset
+
+
 def test_recorded_answer_serves_one_call_unless_told_otherwise(
     ask_openai: Ask, simulator: RunningSimulator
 ) -> None:
@@ -174,6 +184,7 @@ def test_counts_are_told(connect: Callable[[], RawConnection], simulator: Runnin
         ("recorded", {"match": {}, "chunks_b64": [5]}, "must be base64"),
         ("recorded", {"match": {}, "body_b64": "", "status": "200"}, "status must be"),
         ("recorded", {"match": {}, "body_b64": "", "headers": []}, "headers must be"),
+        ("recorded", {"match": {}, "body_b64": "", "reset": 1}, "reset must be"),
     ],
 )
 def test_order_that_makes_no_sense_is_refused(

@@ -156,7 +156,7 @@ def test_prices_change_on_full_and_half_hours_only() -> None:
 
 
 def test_limits_are_found_by_our_names_of_providers() -> None:
-    without = {"openrouter", "perplexity", "ollama", "vllm"}
+    without = {"deepinfra", "openrouter", "perplexity", "ollama", "vllm"}
     for row in PROVIDER_ROWS:
         known = [CATALOG.limits(row.name, m).max_output_tokens for m in CATALOG.models(row.name)]
         assert any(known) is (row.name not in without), row.name

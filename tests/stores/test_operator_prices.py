@@ -9,7 +9,7 @@ import pytest
 from ai_gateway.domain.pricing import PriceRow, cost_of, plan_hold
 from ai_gateway.domain.usage import Usage
 from ai_gateway.stores.catalog import Catalog, KnownLimits, ModelLimits, Source
-from ai_gateway.stores.operator_prices import operator_row, outranks
+from ai_gateway.stores.operator_prices import holds_in_tier, operator_row, outranks
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 OPENAI = Source(("openai",), "openai")
@@ -124,6 +124,27 @@ def test_operators_row_holds_in_every_service_tier() -> None:
     listed = catalog().row("openai", "gpt-5.4", "priority", NOON)
     assert listed is not None
     assert listed.row_id == "openai/gpt-5.4:priority"
+
+
+@pytest.mark.parametrize("tier", [None, "auto", "default", "standard", "flex", "unheard-of"])
+def test_plain_row_holds_in_a_tier_that_is_not_dearer(tier: str | None) -> None:
+    assert holds_in_tier(ROW, tier)
+    assert holds_in_tier(listed_row("gpt-5.4", None), tier)
+
+
+@pytest.mark.parametrize("tier", ["priority", "fast", "ultrafast"])
+def test_dearer_tier_needs_a_row_of_its_own_or_the_operators(tier: str) -> None:
+    assert holds_in_tier(ROW, tier)
+    assert not holds_in_tier(listed_row("gpt-5.4", None), tier)
+    # Nobody lists the third.
+    assert holds_in_tier(listed_row("gpt-5.4", tier), tier) is (tier != "ultrafast")
+    assert holds_in_tier(listed_row("gpt-5.4", tier).raised(10), tier) is (tier != "ultrafast")
+
+
+def listed_row(model: str, tier: str | None) -> PriceRow:
+    row = catalog().row("openai", model, tier, NOON)
+    assert row is not None
+    return row
 
 
 def test_operators_row_holds_for_its_own_provider_alone() -> None:

@@ -29,7 +29,7 @@ USAGES_FOR_EACH = 12
 
 def usages(name: str, model: ModelInfo) -> Iterator[Usage]:
     """The same for each name at every run, small and large ones, with every kind of token."""
-    chance = random.Random(name)  # noqa: S311  # not for secrets
+    chance = random.Random(name)  # not for secrets
     for _ in range(USAGES_FOR_EACH):
         most = 10 ** chance.randint(0, 7)
         counts = {
