@@ -11,6 +11,7 @@ from ai_gateway.settings import Settings
 from ai_gateway.stores.embedded import run_folder, valkey_command
 
 GUNICORN_CONFIG = Path(__file__).resolve().parents[2] / "gunicorn.conf.py"
+DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -78,8 +79,9 @@ class Programs:
         environment.pop(METRICS_FOLDER, None)  # its files belong to the workers alone
         # The programs run in the project's folder, where relative paths would mean others.
         environment["AI_GATEWAY_DATA_DIR"] = str(self.settings.data_dir)
-        if self.settings.config_path:
-            environment["AI_GATEWAY_CONFIG"] = str(self.settings.config_path)
+        config = self.settings.config_path or (DEMO_CONFIG if self.settings.demo else None)
+        if config:
+            environment["AI_GATEWAY_CONFIG"] = str(config)
         environment.update(variables or {})
         return Program(
             name=name,

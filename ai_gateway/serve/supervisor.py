@@ -44,13 +44,13 @@ class Supervisor:
         simulator = self._start_simulator()
         if valkey:
             self._wait_for_valkey(valkey)
-        setup_output = self._run_once("setup")
+        setup_output = self._set_up()
         simulator_url = self._wait_for_simulator(simulator) if simulator else None
-        self._make_demo_data(simulator_url)
+        demo_output = self._make_demo_data(simulator_url)
         self._add(self._programs.bookkeeper(simulator_url))
         gunicorn = self._add(self._programs.gunicorn(simulator_url))
         self._wait_for_readiness(gunicorn, ready_within_seconds)
-        show(welcome(self._settings, setup_output))
+        show(welcome(self._settings, setup_output, demo_output))
 
     def _watch(self) -> int:
         *others, gunicorn = self._children
@@ -105,11 +105,17 @@ class Supervisor:
         if not self._until(lambda: why_not_ready(host, port) is None, gunicorn, seconds):
             raise StartError(f"not ready after {seconds:.0f} s: {why_not_ready(host, port)}")
 
-    def _make_demo_data(self, simulator_url: str | None) -> None:
-        if self._settings.demo and not self._programs.demo_marker.exists():
-            say("making the demo data")
-            self._run_once("demo-data", simulator_url)
-            self._programs.demo_marker.touch()
+    def _set_up(self) -> str:
+        with tempfile.TemporaryFile() as stderr:
+            return self._run_once(self._programs.once("setup"), stderr)
+
+    def _make_demo_data(self, simulator_url: str | None) -> str:
+        """Fill the data folder of a demo once; how far that is goes to our stderr as it comes."""
+        if not self._settings.demo or self._programs.demo_marker.exists():
+            return ""
+        said = self._run_once(self._programs.once("demo-data", simulator_url))
+        self._programs.demo_marker.touch()
+        return said
 
     def _add(self, program: Program) -> Child:
         child = Child(program, lock=self._lock)
@@ -120,17 +126,21 @@ class Supervisor:
         self._children.append(child)
         return child
 
-    def _run_once(self, name: str, simulator_url: str | None = None) -> str:
-        """Run a command of the application to its end and return what it printed."""
-        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-            child = Child(self._programs.once(name, simulator_url), lock=self._lock)
+    def _run_once(self, program: Program, stderr: IO[bytes] | None = None) -> str:
+        """Run a command of the application to its end and return what it printed.
+
+        What it complains of goes to `stderr`, and to ours where that is not given.
+        """
+        with tempfile.TemporaryFile() as stdout:
+            child = Child(program, lock=self._lock)
             child.start(stdout, stderr)
             self._children.append(child)
             while (code := child.exit_code()) is None:
                 self._signals.wait(None)
             self._children.remove(child)
             if code:
-                raise StartError(f"{name} failed: {last_line(_text(stderr))}")
+                reason = last_line(_text(stderr)) if stderr else "it says why above"
+                raise StartError(f"{program.name} failed: {reason}")
             return _text(stdout)
 
     def _until(self, is_so: Callable[[], bool], child: Child, seconds: float) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_gateway.serve.programs import DEMO_CONFIG
 from tests.serve.gateway_process import Gateway, wait_until
 
 
@@ -34,7 +35,9 @@ def test_later_start_tells_how_to_make_a_key(gateway: Gateway) -> None:
     gateway.start()
     assert gateway.stop() == 0
     welcome = gateway.start()
-    assert "key create NAME" in welcome
+    (line,) = [line for line in welcome.splitlines() if "key create NAME" in line]
+    # Without the folder it would be a key of another gateway.
+    assert f"AI_GATEWAY_DATA_DIR={gateway.data_dir} " in line
     assert "password" not in welcome
 
 
@@ -60,11 +63,36 @@ def test_simulator_of_somebody_else_is_used_as_it_is(gateway: Gateway) -> None:
     assert not any("-m simulator" in command for command in gateway.processes().values())
 
 
-def test_demo_data_are_made_once(gateway: Gateway) -> None:
-    for _ in range(2):
-        gateway.start({"AI_GATEWAY_DEMO": "true"})
-        assert gateway.stop() == 0
+def test_demo_data_are_made_once_and_shown_while_and_after(gateway: Gateway) -> None:
+    demo = {"AI_GATEWAY_DEMO": "true"}
+    first = gateway.start(demo)
+    assert "The demo has 2 users" in first
+    assert "half of it is made" in gateway.said()
+    assert gateway.stop() == 0
+    assert "The demo" not in gateway.start(demo)
     assert gateway.notes().count("demo-data") == 1
+
+
+def test_demo_has_the_operators_file_of_its_own_or_the_one_that_is_named(
+    make_gateway: Callable[[], Gateway], tmp_path: Path
+) -> None:
+    demo = {"AI_GATEWAY_DEMO": "true"}
+    assert "by " + str(DEMO_CONFIG) in make_gateway().start(demo)
+    named = tmp_path / "own.toml"
+    named.touch()
+    assert f"by {named}" in make_gateway().start({**demo, "AI_GATEWAY_CONFIG": str(named)})
+
+
+def test_demo_that_fails_has_said_why_and_is_tried_again(gateway: Gateway) -> None:
+    gateway.launch({"AI_GATEWAY_DEMO": "true", "STANDIN_DEMO_FAILS": "1"})
+    assert gateway.wait() == 2
+    assert gateway.said()[-2:] == [
+        "there are users already",
+        "ai-gateway: demo-data failed: it says why above",
+    ]
+    assert gateway.processes() == {}
+    gateway.start({"AI_GATEWAY_DEMO": "true"})
+    assert gateway.notes().count("demo-data") == 2
 
 
 def test_data_folder_may_have_a_long_and_odd_path(gateway: Gateway, tmp_path: Path) -> None:

@@ -100,6 +100,10 @@ def setup() -> None:
 @app.cli.command("demo-data")
 def demo_data() -> None:
     note("demo-data")
+    sys.stderr.write("half of it is made\n")
+    if "STANDIN_DEMO_FAILS" in os.environ:
+        sys.exit("there are users already")
+    sys.stdout.write(f"The demo has 2 users, by {os.environ['AI_GATEWAY_CONFIG']}\n")
 
 
 @app.cli.command("bookkeeper")
