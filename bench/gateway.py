@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,12 @@ PATH = "/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that answers calls."""
+    """A gateway that answers calls; `env` is what its commands need to find it."""
 
     pid: int
     port: int
     key: str
+    env: Mapping[str, str]
 
 
 def request_body() -> str:
@@ -55,17 +56,42 @@ def raw_request(port: int, key: str) -> str:
 
 @contextmanager
 def gateway(folder: Path, provider_port: int) -> Iterator[Running]:
-    """Run `python app.py` with one worker in a new data folder."""
+    """Run the gateway before a stand-in for OpenAI, and see that it meters."""
+    variables = {
+        "OPENAI_API_KEY": "sk-bench-not-a-real-key",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
+    }
+    with started(folder, variables) as ours:
+        _refuse_unless_metered(ours.port, ours.key)
+        yield ours
+
+
+@contextmanager
+def started(folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
+    """Run `python app.py` with one worker in a new data folder; `variables` name its providers."""
     port = free_port()
-    env = _environment(folder, port, provider_port)
+    env = {**_environment(folder, port), **variables}
     command = [sys.executable, str(ROOT / "app.py")]
     with running(command, folder / "log", is_ready=lambda: _is_ready(port), env=env) as pid:
-        key = _make_key(env)
-        _refuse_unless_metered(port, key)
-        yield Running(pid, port, key)
+        yield Running(pid, port, _make_key(env), env)
 
 
-def _environment(folder: Path, port: int, provider_port: int) -> dict[str, str]:
+def flask(env: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of the gateway that `env` names and give what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"flask {' '.join(arguments)} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout.strip()
+
+
+def _environment(folder: Path, port: int) -> dict[str, str]:
     # Only what is named here: settings of the person who runs the bench must not leak into it.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
@@ -75,8 +101,6 @@ def _environment(folder: Path, port: int, provider_port: int) -> dict[str, str]:
         "WEB_CONCURRENCY": "1",
         "AI_GATEWAY_DATA_DIR": str(folder / "data"),
         "AI_GATEWAY_SIMULATOR": "off",
-        "OPENAI_API_KEY": "sk-bench-not-a-real-key",
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
         "AI_MONTHLY_SPEND_LIMIT_USD": "1000000",
         "AI_USER_DAILY_SPEND_LIMIT_USD": "100000",
     }
@@ -93,24 +117,10 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def _make_key(env: dict[str, str]) -> str:
-    _flask(env, "user", "create", "bench", "--email", "bench@example.org")
-    _flask(env, "user", "limit", "bench", "--daily", "50000", "--monthly", "500000")
-    return _flask(env, "key", "create", "bench", "--daily", "40000", "--monthly", "400000")
-
-
-def _flask(env: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", *arguments],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchError(f"flask {' '.join(arguments)} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout.strip()
+def _make_key(env: Mapping[str, str]) -> str:
+    flask(env, "user", "create", "bench", "--email", "bench@example.org")
+    flask(env, "user", "limit", "bench", "--daily", "50000", "--monthly", "500000")
+    return flask(env, "key", "create", "bench", "--daily", "40000", "--monthly", "400000")
 
 
 def _refuse_unless_metered(port: int, key: str) -> None:

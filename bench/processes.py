@@ -36,9 +36,13 @@ def running(
     env: Mapping[str, str] | None = None,
     ready_seconds: float = 60,
 ) -> Iterator[int]:
-    """Run a server while the block runs and give its pid; its output goes to `log`."""
+    """Run a server while the block runs and give its pid; its output goes to `log`, in whose
+    folder it works.
+    """
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=env)
+        process = subprocess.Popen(
+            command, cwd=log.parent, stdout=out, stderr=subprocess.STDOUT, env=env
+        )
         try:
             _wait_until_ready(process, log, is_ready, ready_seconds)
             yield process.pid
