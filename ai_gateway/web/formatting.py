@@ -55,8 +55,23 @@ def exact_money(amount: Amount | None) -> str:
     return f"{_sign(_usd(amount))}${int(whole):,}.{decimals}"
 
 
-def count(number: int) -> str:
+def price(pico_usd_per_token: int | None) -> str:
+    """What a million tokens cost; a price of 0 is a price."""
+    return unit_money(None if pico_usd_per_token is None else pico_usd_per_token * 1000)
+
+
+def exact_price(pico_usd_per_token: int | None) -> str:
+    """What one token costs, for tooltips: every digit and no more."""
+    if pico_usd_per_token is None:
+        return NOTHING
+    usd = Decimal(pico_usd_per_token).scaleb(-12)
+    whole, _, decimals = f"{usd:f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')} a token"
+
+
+def count(number: Amount) -> str:
     """Exact below 10,000; above that three digits with a letter, rounded before it is chosen."""
+    number = round(number)
     if abs(number) < 10_000:
         return exact_count(number)
     value = Decimal(abs(number))
@@ -72,7 +87,7 @@ def exact_count(number: int) -> str:
     return f"{_sign(Decimal(number))}{abs(number):,}"
 
 
-def rate(part: Fraction | None) -> str:
+def rate(part: Amount | None) -> str:
     """A part of a whole as a percent, with more decimals the smaller it is."""
     if part is None:
         return NOTHING
@@ -124,6 +139,11 @@ def ago(value: datetime, now: datetime) -> str:
     return "just now" if now - value < timedelta(minutes=1) else f"{_length(now - value)} ago"
 
 
+def span(length: timedelta) -> str:
+    """A length of time in its largest whole unit."""
+    return "less than a minute" if length < timedelta(minutes=1) else _length(length)
+
+
 def left(value: datetime, now: datetime) -> str:
     """How long until a moment that is to come."""
     if value - now < timedelta(minutes=1):
@@ -151,11 +171,27 @@ def hours(since: datetime, until: datetime, zone: ZoneInfo) -> str:
     return f"{first.day} {first:%b, %H:%M} – {_day(last)}, {last:%H:%M}, {zone.key}"
 
 
-def seconds(milliseconds: int) -> str:
-    """A duration, in seconds from one second on."""
+def short_day(value: datetime, zone: ZoneInfo) -> str:
+    """A local day below an axis; the window in words has the year and the zone."""
+    local = value.astimezone(zone)
+    return f"{local.day} {local:%b}"
+
+
+def short_hour(value: datetime, zone: ZoneInfo) -> str:
+    """A local hour below an axis, with its day where one begins."""
+    local = value.astimezone(zone)
+    return f"{local:%H:%M}" if local.hour else f"{local.day} {local:%b}"
+
+
+def seconds(milliseconds: Amount) -> str:
+    """A duration, in seconds from one second on and in minutes from one minute on."""
+    milliseconds = round(milliseconds)
     if milliseconds < 1000:
         return f"{milliseconds} ms"
-    return f"{_round(Decimal(milliseconds) / 1000, 1)} s"
+    if milliseconds < 59_950:
+        return f"{_round(Decimal(milliseconds) / 1000, 1)} s"
+    minutes, left_over = divmod(round(Fraction(milliseconds, 1000)), 60)
+    return f"{minutes} min {left_over} s"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -165,6 +201,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             money,
             unit_money,
             exact_money,
+            price,
+            exact_price,
             count,
             exact_count,
             rate,
@@ -173,9 +211,12 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             moment,
             clock_time,
             ago,
+            span,
             left,
             days,
             hours,
+            short_day,
+            short_hour,
             seconds,
         )
     }

@@ -2,36 +2,43 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
+from ai_gateway.services.health import LiveState
 from tests.browser.chromium import launch
+from tests.browser.gallery import Served, add_gallery
 from tests.browser.screenshots import log_in
-from tests.seeding import add_user, seed_story
-from tests.sql_database import opened, sqlite_url
+from tests.browser.sites import Site, running_site
+from tests.seeding import NOW, seed_story
 from tests.tools import chromium
-from tests.web.staff_app import StaffApp, build, served
 
 
 @dataclass
-class Site:
-    """A served application and its address."""
+class Gallery(Site):
+    """A site with the page of all widgets."""
 
-    address: str
-    staff_app: StaffApp
+    served: Served
+
+
+# A violation is on the console as well, but without what was blocked.
+TELL_VIOLATIONS = """document.addEventListener('securitypolicyviolation', (event) =>
+    console.error(`blocked by the policy: ${event.violatedDirective} ${event.sample}`))"""
 
 
 @dataclass
 class Visit:
-    """A page, and what went wrong on it or left the machine."""
+    """A page, and what went wrong on it, was blocked by its policy, or left the machine."""
 
     page: Page
     address: str
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.page.add_init_script(TELL_VIOLATIONS)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self._note_address(request.url))
@@ -52,39 +59,61 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def full_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def full_site() -> Iterator[Site]:
     """A small company with a month behind it; nobody may change what is in it."""
-    yield from _site(tmp_path_factory, seed_story)
+    with running_site(lambda _admin: seed_story()) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")
-def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    yield from _site(tmp_path_factory, lambda: None)
+def empty_site() -> Iterator[Site]:
+    with running_site(lambda _admin: None) as site:
+        yield site
 
 
-def _site(factory: pytest.TempPathFactory, seed: Callable[[], None]) -> Iterator[Site]:
-    url = sqlite_url(factory.mktemp("site"))
-    with opened(url):
-        add_user("admin", role="admin")
-        add_user("nobody")
-        seed()
-        made = build(url)
-        with served(made.app) as address:
-            yield Site(address, made)
-        made.engine.dispose()
+@pytest.fixture(scope="session")
+def gallery_site() -> Iterator[Gallery]:
+    counted = Served()
+    with running_site(lambda _admin: None, lambda made: add_gallery(made, counted)) as site:
+        yield Gallery(site.address, site.staff_app, counted)
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+def gallery(gallery_site: Gallery) -> Gallery:
+    """The page of all widgets, on which nothing has happened yet."""
+    gallery_site.served.__init__()  # type: ignore[misc]  # as new
+    gallery_site.staff_app.clock.now = NOW
+    gallery_site.staff_app.services.health.state = LiveState()
+    return gallery_site
+
+
+@pytest.fixture(scope="session")
+def cookies(browser: Browser) -> Callable[[str, str], StorageState]:
+    """The cookies of a user who has logged in at an address; once, since it is slow on purpose."""
+
+    @cache
+    def of(address: str, username: str) -> StorageState:
+        with browser.new_context(base_url=address) as context:
+            log_in(context.new_page(), username)
+            return context.storage_state()
+
+    return of
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, cookies: Callable[[str, str], StorageState]
+) -> Iterator[Callable[..., Visit]]:
     """Open a page on a site, logged in as admin unless told otherwise."""
     contexts = []
 
     def start(site: Site, username: str | None = "admin", **options: Any) -> Visit:
-        context = browser.new_context(base_url=site.address, **options)
+        state = cookies(site.address, username) if username else None
+        context = browser.new_context(base_url=site.address, storage_state=state, **options)
         contexts.append(context)
         visit = Visit(context.new_page(), site.address)
         if username is not None:
-            log_in(visit.page, username)
+            visit.page.goto("/admin/")
         return visit
 
     yield start

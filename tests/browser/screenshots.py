@@ -1,43 +1,42 @@
-"""Pictures of the overview and of the users for the README.
+"""Pictures of every staff page: `python -m tests.browser.screenshots FOLDER [--chosen]`.
 
-`python -m tests.browser.screenshots FOLDER` writes each page in light and dark, and on a phone.
+Each page of the menu comes wide in light and dark, as a phone, empty, and without Redis; with
+`--chosen` only the few that the README shows, in the size that is committed.
 """
 
 import logging
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from ai_gateway.services.health import LiveState
 from tests.browser.chromium import launch
-from tests.seeding import PASSWORD, add_key, add_user, seed_story
-from tests.sql_database import opened, sqlite_url
-from tests.web.staff_app import build, served
+from tests.browser.sites import running_site
+from tests.seeding import NOW, PASSWORD, add_key, seed_story
 
-PAGES = {
-    "overview": "/admin/ai-analytics/",
-    "users": "/admin/ai-analytics/users/",
-    "home": "/admin/",
-}
+CHOSEN = {"overview": "/admin/ai-analytics/", "users": "/admin/ai-analytics/users/"}
+"""The pictures of the README, in light and wide."""
+
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 375, "height": 800}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *, only_chosen: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    with TemporaryDirectory() as data, opened(sqlite_url(Path(data))):
-        add_key(add_user("admin", role="admin"))
-        seed_story()
-        made = build(sqlite_url(Path(data)))
-        with served(made.app) as address, sync_playwright() as playwright:
-            browser = launch(playwright)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        with running_site(_story) as site:
+            if only_chosen:
+                _take_chosen(_logged_in(browser, site.address, "light"), folder)
+                return
             for scheme in ("light", "dark"):
-                page = browser.new_page(color_scheme=scheme, viewport=WIDE, base_url=address)
-                log_in(page)
-                _take(page, folder, scheme)
-            browser.close()
+                _take_all(_logged_in(browser, site.address, scheme), folder, scheme)
+            site.staff_app.services.health.state = LiveState(redis_down_since=NOW)
+            _take_all(_logged_in(browser, site.address, "light"), folder, "redis-down")
+        with running_site(lambda _admin: None) as site:
+            _take_all(_logged_in(browser, site.address, "light"), folder, "empty")
 
 
 def log_in(page: Page, username: str = "admin") -> None:
@@ -48,15 +47,36 @@ def log_in(page: Page, username: str = "admin") -> None:
     page.wait_for_url("**/admin/")
 
 
-def _take(page: Page, folder: Path, scheme: str) -> None:
-    for name, path in PAGES.items():
+def _story(admin: int) -> None:
+    add_key(admin)
+    seed_story()
+
+
+def _logged_in(browser: Browser, address: str, scheme: str) -> Page:
+    page = browser.new_page(viewport=WIDE, base_url=address)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    log_in(page)
+    return page
+
+
+def _take_chosen(page: Page, folder: Path) -> None:
+    for name, path in CHOSEN.items():
+        page.goto(path, wait_until="networkidle")
+        page.screenshot(path=folder / f"{name}.png")
+
+
+def _take_all(page: Page, folder: Path, state: str) -> None:
+    paths: list[str] = page.locator(".sidebar .menu__link").evaluate_all(
+        "all => all.map((link) => link.getAttribute('href'))"
+    )
+    for path in paths:
+        name = path.removeprefix("/admin/").strip("/").replace("/", "-") or "home"
         page.set_viewport_size(WIDE)
-        page.goto(path)
-        page.screenshot(path=folder / f"{name}-{scheme}.png")
-        page.screenshot(path=folder / f"{name}-{scheme}-full.png", full_page=True)
+        page.goto(path, wait_until="networkidle")
+        page.screenshot(path=folder / f"{name}-{state}.png", full_page=True)
         page.set_viewport_size(PHONE)
-        page.screenshot(path=folder / f"{name}-{scheme}-phone.png", full_page=True)
+        page.screenshot(path=folder / f"{name}-{state}-phone.png", full_page=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), only_chosen="--chosen" in sys.argv[2:])

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Site, Visit
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import Visit
+from tests.browser.sites import Site
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +23,6 @@ PAGES = (
     f"{USERS}?q=nobody-at-all",
 )
 ERROR = "/admin/nowhere/"
-AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SITES = ("full_site", "empty_site")
 
 Start = Callable[..., Visit]
@@ -34,65 +34,58 @@ def site(request: pytest.FixtureRequest) -> Site:
     return found
 
 
-def axe_violations(page: Page) -> list[str]:
-    found = Axe().run(page, options=AXE).response["violations"]
-    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
-
-
 def main_text(page: Page) -> list[str]:
     """What is to be read, but for the buttons that only a script can serve."""
     lines = page.locator("main").inner_text().splitlines()
-    return [line for line in lines if line.strip() not in {"", "Copy"}]
+    return [line for line in lines if line.strip() not in {"", "Copy", "0 selected"}]
 
 
-def test_nothing_is_fetched_from_elsewhere_and_nothing_complains(visit: Start, site: Site) -> None:
+@pytest.mark.parametrize("path", [f"{OVERVIEW}?range=24h", f"{USERS}?q=nobody-at-all", ERROR])
+def test_pages_in_other_states_are_accessible(visit: Start, site: Site, path: str) -> None:
     seen = visit(site)
-    for path in (*PAGES, "/login"):
-        seen.page.goto(path)
-        seen.page.wait_for_load_state("networkidle")
-    assert seen.complaints == []
+    seen.page.goto(path)
+    assert_accessible(seen.page)
+    # The browser itself complains of the status of an error page.
+    assert [words for words in seen.complaints if "404" not in words] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit: Start, site: Site, scheme: str) -> None:
-    seen = visit(site, color_scheme=scheme)
-    for path in (*PAGES, ERROR):
-        seen.page.goto(path)
-        assert axe_violations(seen.page) == [], path
-    seen.page.goto(OVERVIEW)
-    seen.page.get_by_label("What is: Error rate").click()
-    assert axe_violations(seen.page) == []
+def test_an_open_hint_is_accessible(visit: Start, full_site: Site) -> None:
+    page = visit(full_site).page
+    page.goto(OVERVIEW)
+    page.get_by_label("What is: Error rate").click()
+    assert_accessible(page)
 
 
 def test_axe_finds_nothing_on_the_log_in_and_its_failure(visit: Start, full_site: Site) -> None:
     page = visit(full_site, None).page
     page.goto("/login")
-    assert axe_violations(page) == []
+    assert_accessible(page)
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("alert").wait_for()
-    assert axe_violations(page) == []
+    assert_accessible(page)
 
 
 def test_axe_finds_nothing_for_a_user_without_a_role(visit: Start, full_site: Site) -> None:
     page = visit(full_site, "nobody").page
     assert page.get_by_role("heading", level=1).inner_text() == "No access to the staff pages"
-    assert axe_violations(page) == []
+    assert_accessible(page)
 
 
-@pytest.mark.parametrize("size", [(375, 800), (320, 640), (768, 1024), (1000, 700)])
-def test_no_page_scrolls_sideways(visit: Start, site: Site, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(375, 800), (320, 640)])
+def test_hint_menu_and_pages_outside_the_menu_fit_a_phone(
+    visit: Start, full_site: Site, size: tuple[int, int]
+) -> None:
     width, height = size
-    page = visit(site, viewport={"width": width, "height": height}).page
-    for path in (*PAGES, ERROR, "/login"):
+    page = visit(full_site, viewport={"width": width, "height": height}).page
+    for path in (ERROR, "/login"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.goto(OVERVIEW)
     page.get_by_label("What is: Total cost").click()
-    if width < 900:
-        page.locator("summary", has_text="Menu").click()
-        assert axe_violations(page) == []
+    page.locator("summary", has_text="Menu").click()
+    assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -111,7 +104,8 @@ def test_filters_sorting_search_and_paging_work_without_scripts(
     page = visit(full_site, java_script_enabled=False).page
     page.goto(USERS)
     page.get_by_role("link", name="Exceeded").click()
-    assert page.locator("tbody tr").count() == page.get_by_text("Exceeded", exact=True).count() > 0
+    exceeded = page.locator("td.corner .badge--exceeded").count()
+    assert page.locator("tbody tr").count() == exceeded > 0
     page.get_by_role("link", name="All").click()
     page.get_by_role("link", name="Email").click()
     page.get_by_label("Rows on a page").select_option("25")
@@ -121,7 +115,8 @@ def test_filters_sorting_search_and_paging_work_without_scripts(
     assert page.locator("tbody tr").count() == 3
     page.get_by_label("Username or email").fill("liam")
     page.get_by_role("button", name="Show").click()
-    assert page.locator("tbody th").all_inner_texts() == ["liam.murphy"]
+    (name,) = page.locator("tbody th").all_inner_texts()
+    assert name.startswith("liam.murphy")
 
 
 def test_the_menu_on_a_phone_needs_no_script(visit: Start, full_site: Site) -> None:
@@ -134,22 +129,6 @@ def test_the_menu_on_a_phone_needs_no_script(visit: Start, full_site: Site) -> N
     page.locator("summary", has_text="Menu").click()
     current = page.locator("[aria-current=page]:visible")
     assert current.all_inner_texts() == ["Users"]
-
-
-def test_every_page_has_its_landmarks_and_names(visit: Start, site: Site) -> None:
-    page = visit(site).page
-    for path in (*PAGES, ERROR, "/login"):
-        page.goto(path)
-        assert page.locator("html").get_attribute("lang") == "en"
-        assert page.locator("h1").count() == 1
-        assert page.locator("main").count() == 1
-        assert page.title().endswith("AI Gateway")
-        tables = page.locator("table").count()
-        assert page.locator("table > caption").count() == tables
-        assert page.locator("table:has(th[aria-sort])").count() == tables
-        assert page.locator("th:not([scope])").count() == 0
-    page.goto(HOME)
-    assert page.locator("[aria-current=page]:visible").all_inner_texts() == ["Home"]
 
 
 def test_the_first_tab_skips_to_the_content(visit: Start, full_site: Site) -> None:
@@ -184,7 +163,7 @@ def test_the_keyboard_alone_gets_from_log_in_to_the_exceeded_users(
     tab_to("Exceeded")
     page.keyboard.press("Enter")
     page.wait_for_url("**filter=exceeded")
-    assert set(page.locator("td.corner").all_inner_texts()) == {"Exceeded"}
+    assert set(page.locator("td.corner .badge").all_inner_texts()) == {"Exceeded"}
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(visit: Start, full_site: Site) -> None:
@@ -234,9 +213,10 @@ def test_the_back_button_restores_what_was_chosen(visit: Start, full_site: Site)
     page = visit(full_site).page
     page.goto(f"{OVERVIEW}?range=30d")
     page.get_by_role("link", name="24 h").click()
-    assert page.locator(".segments [aria-current]").inner_text() == "24 h"
+    chosen = page.get_by_role("navigation", name="Range").locator("[aria-current]")
+    assert chosen.inner_text() == "24 h"
     page.go_back()
-    assert page.locator(".segments [aria-current]").inner_text() == "30 days"
+    assert chosen.inner_text() == "30 days"
 
 
 def test_pages_can_be_pictured(visit: Start, full_site: Site, tmp_path: Path) -> None:

@@ -90,6 +90,58 @@ def test_no_amount_has_three_decimals_from_a_dollar_on_nor_an_exponent(nano: int
         assert whole[1] == "0" or len(whole[2]) in {2, 9}
 
 
+@given(st.integers(min_value=-(10**19), max_value=10**19))
+def test_an_exact_amount_can_be_read_back(nano: int) -> None:
+    text = f.exact_money(nano).replace("$", "").replace(",", "").replace("−", "-")
+    assert Decimal(text) * USD == nano
+
+
+@given(st.integers(0, 10**18), st.integers(0, 10**18))
+def test_a_larger_amount_never_reads_as_a_smaller_one(one: int, other: int) -> None:
+    low, high = sorted((one, other))
+    for write in (f.money, f.unit_money):
+        assert value(write(low)) <= value(write(high))
+
+
+@given(st.integers(0, 10**14), st.integers(0, 10**14))
+def test_a_larger_count_never_reads_as_a_smaller_one(one: int, other: int) -> None:
+    low, high = sorted((one, other))
+    assert value(f.count(low)) <= value(f.count(high))
+
+
+@given(st.fractions(0, 1), st.fractions(0, 1))
+def test_a_higher_rate_never_reads_as_a_lower_one(one: Fraction, other: Fraction) -> None:
+    low, high = (Decimal(f.rate(part).strip("<% ")) for part in sorted((one, other)))
+    assert low <= high
+
+
+@given(st.integers(1, 10**18))
+def test_an_amount_is_never_shown_as_nothing(nano: int) -> None:
+    for text in (f.money(nano), f.unit_money(nano), f.exact_money(nano)):
+        assert value(text) > 0
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**12))
+def test_a_change_points_where_the_figure_went(current: int, previous: int) -> None:
+    text = f.change(current, previous)
+    if text.startswith("↑"):
+        assert current > previous
+    elif text.startswith("↓"):
+        assert current < previous
+    else:
+        assert text == "unchanged"
+        assert abs(current - previous) * 200 <= previous
+
+
+def value(text: str) -> Decimal:
+    """What a shown number says."""
+    found = re.fullmatch(r"\$?([\d,.]+)([kMBT]?)", text)
+    assert found is not None, text
+    return Decimal(found[1].replace(",", "")).scaleb(
+        {"": 0, "k": 3, "M": 6, "B": 9, "T": 12}[found[2]]
+    )
+
+
 @given(st.integers(min_value=0, max_value=10**14))
 def test_rounding_moves_an_amount_by_half_a_cent_at_most(nano: int) -> None:
     shown = Decimal(f.money(nano).replace("$", "").replace(",", ""))
@@ -210,6 +262,49 @@ def test_hours_in_words() -> None:
     assert f.hours(begin, NOW, UTC_ZONE) == "22 Nov, 08:00 – 23 Nov 2026, 07:10, UTC"
 
 
-@pytest.mark.parametrize(("ms", "text"), [(0, "0 ms"), (714, "714 ms"), (8550, "8.6 s")])
-def test_durations(ms: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("pico", "per_million", "per_token"),
+    [
+        (0, "$0.00", "$0.00 a token"),
+        (75_000, "$0.075", "$0.000000075 a token"),
+        (2_500_000, "$2.50", "$0.0000025 a token"),
+        (1, "$0.000001", "$0.000000000001 a token"),
+        (None, "—", "—"),
+    ],
+)
+def test_prices_are_for_a_million_tokens(
+    pico: int | None, per_million: str, per_token: str
+) -> None:
+    assert f.price(pico) == per_million
+    assert f.exact_price(pico) == per_token
+
+
+def test_labels_of_an_axis_are_of_the_zone() -> None:
+    late = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+    assert f.short_day(late, UTC_ZONE) == "23 Nov"
+    assert f.short_day(late, KOLKATA) == "24 Nov"
+    assert f.short_hour(late, UTC_ZONE) == "18:30"
+    assert f.short_hour(late, KOLKATA) == "24 Nov"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "less than a minute"), (61, "1 min"), (7200, "2 h"), (172800, "2 d")]
+)
+def test_lengths_of_time(seconds: int, text: str) -> None:
+    assert f.span(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0 ms"),
+        (714, "714 ms"),
+        (Fraction(1429, 2), "714 ms"),
+        (8550, "8.6 s"),
+        (59_949, "59.9 s"),
+        (59_950, "1 min 0 s"),
+        (125_400, "2 min 5 s"),
+    ],
+)
+def test_durations(ms: int | Fraction, text: str) -> None:
     assert f.seconds(ms) == text

@@ -15,7 +15,7 @@ def test_vendored_files_are_those_of_the_manifest() -> None:
     there = {
         str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in VENDOR.rglob("*")
-        if path.is_file() and path.name not in {"manifest.json", "LICENSE"}
+        if path.is_file() and path.name != "manifest.json" and "LICENSE" not in path.name
     }
     assert there == listed
 
@@ -23,6 +23,27 @@ def test_vendored_files_are_those_of_the_manifest() -> None:
 def test_each_vendored_folder_has_its_licence() -> None:
     folders = {name.partition("/")[0] for row in MANIFEST for name in row["files"]}
     assert all((VENDOR / folder / "LICENSE").stat().st_size > 0 for folder in folders)
+
+
+def test_each_row_says_where_its_files_are_from() -> None:
+    for row in MANIFEST:
+        assert re.fullmatch(r"sha512-[\w+/]{86}==", row["npm_integrity"])
+        assert all(f"-{row['version']}/" in name for name in row["files"])
+        assert row["licence"] in {"MIT", "OFL-1.1"}
+
+
+def test_what_is_inside_a_file_has_its_licence_and_notice_too() -> None:
+    notices = (PROJECT / "THIRD_PARTY_NOTICES.md").read_text()
+    (chart,) = (row for row in MANIFEST if row["name"] == "chart.js")
+    (file,) = chart["files"]
+    for name, facts in chart["embeds"].items():
+        version, _, licence = facts.partition(", ")
+        assert f"{name} v{version}" in (VENDOR / file).read_text()
+        assert f"| {name} {version}, " in notices
+        beside = VENDOR / file.partition("/")[0] / f"LICENSE-{name.strip('@').replace('/', '-')}"
+        assert licence in beside.read_text()
+    for row in MANIFEST:
+        assert row["version"] in notices
 
 
 def test_the_stylesheet_loads_what_is_there_and_nothing_from_elsewhere() -> None:
