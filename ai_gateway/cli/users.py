@@ -6,7 +6,8 @@ import click
 from flask.cli import AppGroup
 
 from ai_gateway.cli.options import Commands, Usd, limit_changes, one_line_errors, with_context
-from ai_gateway.domain.limits import Limit, Scope
+from ai_gateway.domain.audit import COMMAND_LINE, Action, Change, user_target
+from ai_gateway.domain.limits import Limit, LimitKind, Scope
 from ai_gateway.domain.roles import Role
 from ai_gateway.services.user_admin import NewUser
 
@@ -42,7 +43,8 @@ def _user_create(commands: Commands) -> click.Command:
             password = sys.stdin.readline().rstrip("\n")
         with one_line_errors():
             commands.users.create(
-                NewUser(name, email, str(password) if password is not None else None, role)
+                NewUser(name, email, str(password) if password is not None else None, role),
+                COMMAND_LINE,
             )
         click.echo(f"User {name} made, role {role}.", err=True)
 
@@ -60,7 +62,7 @@ def _user_promote(commands: Commands) -> click.Command:
         if role is None:
             raise click.UsageError("name a role: --staff, --superuser or --role")
         with one_line_errors():
-            commands.users.set_role(name, role)
+            commands.users.set_role(name, role, COMMAND_LINE)
         click.echo(f"User {name} has the role {role}.", err=True)
 
     return promote
@@ -76,7 +78,7 @@ def _user_password(commands: Commands) -> click.Command:
         else:
             new = click.prompt("New password", hide_input=True, confirmation_prompt=True)
         with one_line_errors():
-            commands.users.set_password(name, new)
+            commands.users.set_password(name, new, COMMAND_LINE)
         click.echo(f"Password of {name} set.", err=True)
 
     return password
@@ -94,10 +96,23 @@ def _user_limit(commands: Commands) -> click.Command:
             raise click.UsageError("name a limit: --daily or --monthly")
         changes = limit_changes(Scope.USER, daily, monthly)
         with one_line_errors():
-            commands.keys.set_user_limits(commands.users.user_id(name), changes)
+            user_id = commands.users.user_id(name)
+            commands.keys.set_user_limits(user_id, changes)
+            commands.audit.record(
+                Action.LIMIT_CHANGE,
+                COMMAND_LINE,
+                user_target(user_id, name),
+                Change(after={budget.window.value: _word(x) for budget, x in changes.items()}),
+            )
         click.echo(f"Limits of {name} set.", err=True)
 
     return limit
+
+
+def _word(limit: Limit | None) -> str:
+    if limit is None:
+        return "inherit"
+    return f"{limit.amount} nano-USD" if limit.kind is LimitKind.AMOUNT else limit.kind.value
 
 
 def _user_list(commands: Commands) -> click.Command:

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     RESET_USER_SPEND = "reset_user_spend"
     MANAGE_LIMITS = "manage_limits"
     MANAGE_KEYS = "manage_keys"
+    MANAGE_USERS = "manage_users"
 
 
 class Role(StrEnum):

@@ -60,7 +60,7 @@ class KeyAdmin:
         )
         if options.limits:
             self._table.set_limits(Scope.KEY, number, options.limits)
-        self._publish(user_id)
+        self.publish_user(user_id)
         return key.text
 
     def revoke_key(self, key_id: str) -> bool:
@@ -76,7 +76,7 @@ class KeyAdmin:
     def set_user_limits(self, user_id: int, changes: Mapping[Budget, Limit | None]) -> None:
         """Set limits of a user; None inherits. In force on the next call."""
         self._table.set_limits(Scope.USER, user_id, changes)
-        self._publish(user_id)
+        self.publish_user(user_id)
         with suppress(BudgetUnavailable):
             # A refusal under the old limit says nothing of the new one.
             self._copies.forgive(Scope.USER, user_id)
@@ -85,9 +85,12 @@ class KeyAdmin:
         """Publish every key again; older copies never replace newer ones."""
         self._copies.publish(self._table.records())
 
-    def _publish(self, user_id: int) -> None:
+    def publish_user(self, user_id: int) -> bool:
+        """Publish the keys of a user; False where Redis is away, and then it is done later."""
         try:
             self._copies.publish(self._table.records(user_id=user_id))
         except BudgetUnavailable:
             # The bookkeeper publishes all again within 30 s of Redis being back.
             logger.warning("publish_postponed", extra={"user_id": user_id})
+            return False
+        return True

@@ -1,6 +1,8 @@
 """Staff passwords: Argon2id, hashed off the event loop. The only module that knows argon2."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 from argon2 import PasswordHasher
@@ -12,6 +14,9 @@ Answer = TypeVar("Answer")
 
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4)
 """RFC 9106, second recommended option: 64 MiB."""
+
+COMMON_PASSWORDS = Path(__file__).parent / "data" / "common_passwords.txt"
+"""One a line, in lower case; shorter ones are refused for their length."""
 
 # Of random bytes that nobody kept, so that no password fits.
 _STAND_IN = (
@@ -31,6 +36,16 @@ def verify_password(stored: str | None, password: str) -> bool:
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
+
+
+def is_common_password(password: str) -> bool:
+    """Whether it is one of those that are tried first; upper and lower case are the same."""
+    return password.casefold() in _common_passwords()
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    return frozenset(COMMON_PASSWORDS.read_text().splitlines())
 
 
 def run_blocking(

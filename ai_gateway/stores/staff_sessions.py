@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from ai_gateway.domain.audit import AuditEntry
+from ai_gateway.stores.audit import row_of
 from ai_gateway.stores.sql_errors import translated_errors, write
 from ai_gateway.stores.tables import StaffSession, User, db
 
@@ -15,6 +17,7 @@ class Credentials:
     """What a log-in is compared with."""
 
     user_id: int
+    role: str
     password_hash: str | None
     is_enabled: bool
 
@@ -41,19 +44,22 @@ class StaffSessions:
 
     @translated_errors()
     def credentials(self, username: str) -> Credentials | None:
-        query = select(User.id, User.password_hash, User.is_enabled)
+        query = select(User.id, User.role, User.password_hash, User.is_enabled)
         with Session(db.engine) as session:
             row = session.execute(query.where(User.username == username)).one_or_none()
         return None if row is None else Credentials(*row)
 
-    def add(self, id_hash: str, user_id: int, *, now: datetime, dead_before: datetime) -> None:
-        """Store a log-in, and drop those that began before `dead_before`."""
+    def add(self, id_hash: str, user_id: int, *, dead_before: datetime, entry: AuditEntry) -> None:
+        """Store a log-in and its line of the audit; drop those that began before `dead_before`."""
 
         def replace_dead(session: Session) -> None:
             session.execute(delete(StaffSession).where(StaffSession.created_at < dead_before))
             session.add(
-                StaffSession(id_hash=id_hash, user_id=user_id, created_at=now, last_seen_at=now)
+                StaffSession(
+                    id_hash=id_hash, user_id=user_id, created_at=entry.at, last_seen_at=entry.at
+                )
             )
+            session.add(row_of(entry))
 
         write(replace_dead)
 
@@ -81,6 +87,11 @@ class StaffSessions:
         seen = update(StaffSession).where(StaffSession.id_hash == id_hash)
         write(lambda session: session.execute(seen.values(last_seen_at=now)), attempts=1)
 
-    def remove(self, id_hash: str) -> None:
-        gone = delete(StaffSession).where(StaffSession.id_hash == id_hash)
-        write(lambda session: session.execute(gone))
+    def remove(self, id_hash: str, entry: AuditEntry) -> None:
+        """End a session; its line of the audit is written with it."""
+
+        def end(session: Session) -> None:
+            session.execute(delete(StaffSession).where(StaffSession.id_hash == id_hash))
+            session.add(row_of(entry))
+
+        write(end)

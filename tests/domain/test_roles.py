@@ -6,7 +6,7 @@ import pytest
 
 from ai_gateway.domain.roles import PERMISSIONS, Permission, Role, allows, read_role
 
-VIEW, RESET, LIMITS, KEYS = Permission
+VIEW, RESET, LIMITS, KEYS, USERS = Permission
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ VIEW, RESET, LIMITS, KEYS = Permission
         (Role.NONE, set()),
         (Role.VIEWER, {VIEW}),
         (Role.OPERATOR, {VIEW, RESET, LIMITS, KEYS}),
-        (Role.ADMIN, set(Permission)),
+        (Role.ADMIN, {VIEW, RESET, LIMITS, KEYS, USERS}),
     ],
 )
 def test_role_permits_what_the_table_says_and_no_more(

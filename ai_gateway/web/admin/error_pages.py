@@ -14,7 +14,7 @@ from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.web.admin.headers import protect
 
 RETRY_AFTER_SECONDS = 10
-STAFF_PATHS = ("/admin", "/login", "/logout")
+STAFF_PATHS = ("/admin", "/login", "/logout", "/me")
 
 logger = logging.getLogger(__name__)
 

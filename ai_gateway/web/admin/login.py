@@ -1,17 +1,20 @@
 """Logging in and out. A failed log-in never says whether the name or the password was wrong."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from ai_gateway.services.sign_in import TooManyLogIns
 from ai_gateway.web.admin.staff import (
     begin_session,
     current_member,
     end_session,
     guard,
     is_plain_loopback,
+    stranger,
 )
 from ai_gateway.web.context import services
 
@@ -32,12 +35,16 @@ def make_blueprint() -> Blueprint:
 def log_in() -> ResponseReturnValue:
     target = local_target(request.values.get("next"))
     if request.method == "GET":
-        return redirect(target) if current_member() else _form(target)
+        return redirect(target) if current_member() else make_response(_page(target))
     username = request.form.get("username", "").strip()
-    token = services().sign_in.sign_in(username, request.form.get("password", ""))
+    password = request.form.get("password", "")
+    try:
+        token = services().sign_in.sign_in(username, password, stranger())
+    except TooManyLogIns as error:
+        return too_many(error, _page(target, username, wait=error.retry_after))
     user = services().sign_in.load(token) if token else None
     if token is None or user is None:
-        return _form(target, username=username, failure=FAILED)
+        return make_response(_page(target, username, FAILED), HTTPStatus.UNAUTHORIZED)
     begin_session(token, user)
     return redirect(target, HTTPStatus.SEE_OTHER)
 
@@ -62,12 +69,19 @@ def local_target(asked: str | None) -> str:
     return HOME if is_foreign else asked
 
 
-def _form(target: str, *, username: str = "", failure: str | None = None) -> Response:
-    page = render_template(
+def too_many(error: TooManyLogIns, page: str) -> Response:
+    """A page that says how long to wait, and the header that tells programs."""
+    response = make_response(page, HTTPStatus.TOO_MANY_REQUESTS)
+    response.headers["Retry-After"] = str(int(error.retry_after.total_seconds()))
+    return response
+
+
+def _page(target: str, username: str = "", failure: str = "", wait: timedelta | None = None) -> str:
+    return render_template(
         "admin/login.html",
         target=target,
         username=username,
         failure=failure,
+        wait=wait,
         is_cookie_lost=not request.is_secure and not is_plain_loopback(),
     )
-    return make_response(page, HTTPStatus.UNAUTHORIZED if failure else HTTPStatus.OK)

@@ -1,5 +1,6 @@
 """Who is logged in, by which cookie, and the base of every staff view: closed unless it says so."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
+from ai_gateway.domain.audit import Actor
 from ai_gateway.domain.roles import Permission, Role, allows
 from ai_gateway.services.sign_in import LIFE_TIME, SignedInUser
 from ai_gateway.web.admin.error_pages import NO_ROLE, error_page, register_on
@@ -91,13 +93,30 @@ def init_staff(app: Flask) -> None:
 
 
 def _load(token: str) -> StaffMember | None:
-    user = services().sign_in.load(token)
+    # A page left open refreshes itself; that must not keep its session alive.
+    is_refresh = request.headers.get("X-Fragment") == "refresh"
+    sign_in = services().sign_in
+    user = sign_in.glance(token) if is_refresh else sign_in.load(token)
     return None if user is None else StaffMember(token, user)
 
 
 def current_member() -> StaffMember | None:
     """Who sent this request; read once for each request."""
     return current_user if isinstance(current_user, StaffMember) else None
+
+
+def current_actor() -> Actor:
+    """Who sent this request, and from where, for the audit."""
+    member = current_member()
+    if member is None:
+        return stranger()
+    user = member.user
+    return replace(stranger(), user_id=user.user_id, name=user.username, role=user.role)
+
+
+def stranger() -> Actor:
+    """Whoever sent this request, known by the address alone."""
+    return Actor(address=services().client_addresses.of(request))
 
 
 def begin_session(token: str, user: SignedInUser) -> None:
@@ -110,13 +129,13 @@ def end_session() -> None:
     """End the session in SQL and empty the cookie."""
     member = current_member()
     if member is not None:
-        services().sign_in.sign_out(member.token)
+        services().sign_in.sign_out(member.token, current_actor())
     logout_user()  # type: ignore[no-untyped-call]  # it ships no types
     session.clear()
 
 
-class StaffView(BaseView):
-    """A page under /admin. One that names no permission is open to nobody."""
+class StaffAccess:
+    """Who may open a page under /admin. One that names no permission is open to nobody."""
 
     permission: ClassVar[Permission | None] = None
     title: ClassVar[str] = ""
@@ -124,21 +143,12 @@ class StaffView(BaseView):
     address: ClassVar[str] = ""
     icon: ClassVar[str] = ""
 
-    def __init__(self) -> None:
-        super().__init__(
-            name=self.title,
-            category=self.group,
-            endpoint=self.endpoint_name(),
-            url=self.address,
-            menu_icon_value=self.icon,
-        )
-
     @classmethod
     def endpoint_name(cls) -> str:
         return cls.__name__.removesuffix("View").lower()
 
     def create_blueprint(self, admin: Admin) -> Any:
-        blueprint = super().create_blueprint(admin)
+        blueprint = super().create_blueprint(admin)  # type: ignore[misc]  # mixed into a view
         guard(blueprint)
         return blueprint
 
@@ -161,6 +171,19 @@ class StaffView(BaseView):
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # The base class calls a view a second time, in another way, after a TypeError inside it.
         return fn(self, *args, **kwargs)
+
+
+class StaffView(StaffAccess, BaseView):
+    """A page of our own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name=self.title,
+            category=self.group,
+            endpoint=self.endpoint_name(),
+            url=self.address,
+            menu_icon_value=self.icon,
+        )
 
 
 def guard(blueprint: Blueprint) -> None:

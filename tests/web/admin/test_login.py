@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 from http.cookies import Morsel, SimpleCookie
+from ipaddress import ip_network
 
 import pytest
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from ai_gateway.stores.tables import StaffSession, db
+from ai_gateway.stores.tables import AuditRow, StaffSession, db
 from ai_gateway.web.admin.login import FAILED, local_target
+from ai_gateway.web.client_address import ClientAddresses
 from tests.seeding import NOW, PASSWORD, add_user
 from tests.web.staff_app import StaffApp, csrf_token, log_in
 
@@ -127,6 +129,19 @@ def test_an_idle_session_ends(staff_app: StaffApp, wait: timedelta, status: int)
     assert staff_app.client.get(USERS).status_code == status
 
 
+@pytest.mark.parametrize(("fragment", "status"), [("refresh", 302), ("dialog", 200)])
+def test_only_what_a_person_asks_for_keeps_a_session(
+    staff_app: StaffApp, fragment: str, status: int
+) -> None:
+    add_user("ann", role="viewer")
+    log_in(staff_app.client, "ann")
+    staff_app.clock.now = NOW + timedelta(minutes=50)
+    headers = {"X-Fragment": fragment}
+    assert staff_app.client.get(USERS, headers=headers).status_code == 200
+    staff_app.clock.now = NOW + timedelta(minutes=70)
+    assert staff_app.client.get(USERS).status_code == status
+
+
 @pytest.mark.parametrize(
     "base_url",
     ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000", "http://[::1]"],
@@ -200,3 +215,48 @@ def test_a_path_of_our_own_is_kept(asked: str) -> None:
 def test_a_log_in_is_not_led_elsewhere(staff_app: StaffApp) -> None:
     add_user("ann", role="viewer")
     assert _submit(staff_app, next="//evil.example").headers["Location"] == "/admin/"
+
+
+def test_the_sixth_failure_is_answered_429_and_others_may_still_log_in(
+    staff_app: StaffApp,
+) -> None:
+    add_user("ann", role="viewer")
+    add_user("ben", role="viewer")
+    for _ in range(5):
+        assert _submit(staff_app, password="wrong").status_code == 401
+    limited = _submit(staff_app)
+    assert limited.status_code == 429
+    assert 290 <= int(limited.headers["Retry-After"]) <= 300
+    assert f"Try again in {limited.headers['Retry-After']} seconds." in limited.text
+    assert f'data-countdown="{limited.headers["Retry-After"]}"' in limited.text
+    assert _submit(staff_app, username="ben").status_code == 303
+
+
+def test_addresses_are_told_apart_only_by_proxies_that_are_known(staff_app: StaffApp) -> None:
+    add_user("ann", role="viewer")
+
+    def from_address(address: str) -> int:
+        form = {"username": "ann", "password": "wrong", "csrf_token": csrf_token(staff_app.client)}
+        return staff_app.client.post(
+            "/login", data=form, headers={"X-Forwarded-For": address}
+        ).status_code
+
+    assert [from_address(f"192.0.2.{last}") for last in range(6)] == [401] * 5 + [429]
+    loopback = ip_network("127.0.0.0/8")
+    staff_app.services.client_addresses = ClientAddresses((loopback,))
+    assert from_address("192.0.2.1") == 401
+
+
+def test_every_attempt_is_recorded_with_its_address(staff_app: StaffApp) -> None:
+    add_user("ann", role="viewer")
+    _submit(staff_app, password="wrong")
+    log_in(staff_app.client, "ann")
+    page = staff_app.client.get("/admin/").text
+    token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
+    staff_app.client.post("/logout", data={"csrf_token": token})
+    rows = db.session.scalars(select(AuditRow).order_by(AuditRow.id))
+    assert [(row.action, row.result, row.actor_name, row.address) for row in rows] == [
+        ("log_in", "failed", "", "127.0.0.1"),
+        ("log_in", "ok", "ann", "127.0.0.1"),
+        ("log_out", "ok", "ann", "127.0.0.1"),
+    ]
