@@ -5,6 +5,10 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
+from ai_gateway.stores import (  # their tables join the metadata
+    refusal_tables,  # noqa: F401
+    rollup_tables,  # noqa: F401
+)
 from ai_gateway.stores.tables import Base, Moment
 
 

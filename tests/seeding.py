@@ -1,23 +1,35 @@
 """Rows for tests of the staff pages, written straight into the tables."""
 
 import random
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import inspect, select
+
 from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id, window_start
 from ai_gateway.domain.money import NANO_PER_USD, Money
+from ai_gateway.stores import rollups
 from ai_gateway.stores.passwords import hash_password
+from ai_gateway.stores.refusal_tables import RefusalHour
+from ai_gateway.stores.rollup_tables import (
+    LatencyBucket,
+    LatencyDay,
+    ModelDay,
+    ModelHour,
+    OutcomeHour,
+    UsageHour,
+)
 from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.tables import (
     AccountTotal,
+    Base,
     LedgerEntry,
     SpendLimit,
-    UsageHour,
     User,
     VirtualKey,
     db,
@@ -26,6 +38,14 @@ from ai_gateway.stores.tables import (
 NOW = datetime(2026, 11, 23, 7, 10, 5, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
 PASSWORD = "correct horse battery staple"
+_SUMS = {
+    UsageHour: rollups.HOUR_SUMS,
+    ModelHour: rollups.HOUR_SUMS,
+    ModelDay: rollups.HOUR_SUMS,
+    AccountTotal: ("cost_nano_usd", "requests"),
+}
+"""The sums of each table that a call is added to."""
+
 DEFAULTS = {
     (Scope.INSTALLATION, Window.MONTH): Limit(LimitKind.AMOUNT, Money(5000 * NANO_PER_USD)),
     (Scope.USER, Window.DAY): Limit(LimitKind.AMOUNT, Money(25 * NANO_PER_USD)),
@@ -61,26 +81,67 @@ def add_user(username: str, **columns: Any) -> int:
     return user_id
 
 
-def add_usage(hour: datetime, user_id: int, provider: str = "openai", **sums: Any) -> None:
-    """One row of the hourly roll-up."""
-    values = {"model": "gpt-4o-mini", "requests": 1}
-    db.session.add(UsageHour(hour=hour, user_id=user_id, provider=provider, **values | sums))
+def add_usage(
+    hour: datetime,
+    user_id: int,
+    provider: str = "openai",
+    *,
+    zone: ZoneInfo = UTC_ZONE,
+    model: str = "gpt-4o-mini",
+    **sums: int,
+) -> None:
+    """What one user did with one model in one hour, in each roll-up."""
+    add_made([MadeHour(hour, user_id, provider, model, {"requests": 1} | sums)], zone)
+
+
+def add_made(made: Sequence["MadeHour"], zone: ZoneInfo) -> None:
+    """Add hours to the roll-ups of users, and to the hours and days of models."""
+    totals: dict[tuple[type[Base], tuple[Any, ...]], Counter[str]] = defaultdict(Counter)
+    active: dict[tuple[Any, ...], datetime] = {}
+    for row in made:
+        day = window_start(Window.DAY, row.hour, zone)
+        of_user = (row.hour, row.user_id, row.provider, row.model)
+        totals[UsageHour, of_user].update(row.sums)
+        totals[ModelHour, (row.hour, row.provider, row.model)].update(row.sums)
+        totals[ModelDay, (day, row.provider, row.model)].update(row.sums)
+        for window in Window:
+            account = (Scope.USER.value, row.user_id, window_id(window, row.hour, zone))
+            cost = {name: row.sums.get(name, 0) for name in ("cost_nano_usd", "requests")}
+            totals[AccountTotal, account].update(cost)
+            active[account] = max(active.get(account, row.hour), row.hour)
+    for table in (UsageHour, ModelHour, ModelDay, AccountTotal):
+        of_table = {key: sums for (of, key), sums in totals.items() if of is table}
+        _add_sums(table, of_table)
+    for account, moment in active.items():
+        db.session.get_one(AccountTotal, account).last_request_at = moment
     db.session.commit()
+
+
+def _add_sums(table: type[Base], sums: Mapping[tuple[Any, ...], Mapping[str, int]]) -> None:
+    names = [column.name for column in table.__table__.primary_key]
+    known = {inspect(row).identity: row for row in db.session.scalars(select(table))}
+    for key, more in sums.items():
+        present = known.get(key)
+        if present is None:
+            present = table(**dict(zip(names, key, strict=True)))
+            for name in _SUMS[table]:
+                setattr(present, name, 0)
+            db.session.add(present)
+        for name, count in more.items():
+            setattr(present, name, getattr(present, name) + count)
+    db.session.flush()
 
 
 def add_account(
     window: str, spent: int, *, user_id: int | None = None, is_refused: bool = False
 ) -> None:
-    """The total of a user's window, or without a user of the installation's."""
-    db.session.add(
-        AccountTotal(
-            scope=Scope.INSTALLATION if user_id is None else Scope.USER,
-            subject_id=user_id or 0,
-            window_id=window,
-            spent_nano_usd=spent,
-            is_refused=is_refused,
-        )
-    )
+    """What a user's window, or without a user the installation's, has spent of its limit."""
+    scope = Scope.INSTALLATION if user_id is None else Scope.USER
+    account = db.session.get(AccountTotal, (scope.value, user_id or 0, window))
+    if account is None:
+        account = AccountTotal(scope=scope, subject_id=user_id or 0, window_id=window)
+        db.session.add(account)
+    account.spent_nano_usd, account.is_refused = spent, is_refused
     db.session.commit()
 
 
@@ -194,35 +255,62 @@ class MadeHour:
 
 def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
     """Thirty-five days of a small company, the same at every run: what pictures show."""
-    chance = random.Random(20261123)  # noqa: S311 # the same numbers every time, not secret ones
+    chance = random.Random(20261123)  # the same numbers every time, not secret ones
     ids = [add_user(name) for name in PEOPLE]
     made = list(_made_hours(ids, now, zone, chance))
-    db.session.add_all(
-        UsageHour(
-            hour=row.hour,
-            user_id=row.user_id,
-            provider=row.provider,
-            model=row.model,
-            **row.sums,
-        )
-        for row in made
-    )
+    add_made(made, zone)
     spent: dict[tuple[Scope, int, str], int] = defaultdict(int)
-    for row in made:
-        cost = row.sums["cost_nano_usd"]
-        for window in Window:
-            name = window_id(window, row.hour, zone)
-            spent[Scope.USER, row.user_id, name] += cost
-            spent[Scope.INSTALLATION, 0, name] += cost
-    db.session.add_all(
-        AccountTotal(scope=scope, subject_id=subject, window_id=name, spent_nano_usd=total)
-        for (scope, subject, name), total in spent.items()
-        if scope is Scope.USER or len(name) == len("2026-11")
-    )
+    for account in db.session.scalars(select(AccountTotal)):
+        account.spent_nano_usd = account.cost_nano_usd
+        spent[Scope.USER, account.subject_id, account.window_id] = account.cost_nano_usd
+        spent[Scope.INSTALLATION, 0, account.window_id] += account.cost_nano_usd
     db.session.commit()
+    for (scope, _, window), total in list(spent.items()):
+        if scope is Scope.INSTALLATION and len(window) == len("2026-11"):
+            add_account(window, total)
     _seed_limits(ids, spent, now, zone)
+    _seed_system(made, zone, chance)
     for number in range(24):
         _seed_call(number, ids, now, chance)
+
+
+def _seed_system(made: list[MadeHour], zone: ZoneInfo, chance: random.Random) -> None:
+    """How the calls of the story ended and how long they took, and what was refused."""
+    outcomes: Counter[tuple[datetime, str, str]] = Counter()
+    times: Counter[tuple[datetime, str, str, int]] = Counter()
+    for row in made:
+        sums = row.sums
+        good = sums["requests"] - sums["failures"] - sums["cancellations"]
+        for outcome, count in (
+            ("success", good),
+            ("upstream_error", sums["failures"]),
+            ("cancelled", sums["cancellations"]),
+        ):
+            outcomes[row.hour, row.provider, outcome] += count
+        for kind, middle in (("duration", 2400), ("first_token", 520), ("overhead", 1300)):
+            for _ in range(3):
+                bucket = rollups.bucket_of(round(middle * chance.lognormvariate(0, 0.5)))
+                times[row.hour, row.provider, kind, bucket] += sums["requests"] // 3
+    days: Counter[tuple[datetime, str, str, int]] = Counter()
+    for (hour, provider, kind, bucket), count in times.items():
+        days[window_start(Window.DAY, hour, zone), provider, kind, bucket] += count
+    rows: list[Base] = [
+        OutcomeHour(hour=h, provider=p, outcome=o, count=n) for (h, p, o), n in outcomes.items()
+    ]
+    rows += [
+        LatencyDay(day=d, provider=p, kind=k, bucket=b, count=n) for (d, p, k, b), n in days.items()
+    ]
+    rows += [
+        LatencyBucket(hour=h, provider=p, model="m", kind=k, bucket=b, count=n)
+        for (h, p, k, b), n in times.items()
+    ]
+    for hour in sorted({row.hour for row in made})[-160:]:
+        for reason, outcome in (("user_day", "budget_blocked"), ("invalid", "auth_error")):
+            rows.append(
+                RefusalHour(hour=hour, outcome=outcome, reason=reason, count=chance.randint(0, 9))
+            )
+    db.session.add_all(rows)
+    db.session.commit()
 
 
 def _made_hours(

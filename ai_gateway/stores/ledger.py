@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, Table, func, select, update
+from sqlalchemy import Engine, Table, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
@@ -20,17 +20,17 @@ from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores import rollups
 from ai_gateway.stores.outbox import FIRST_POSITION
-from ai_gateway.stores.rollups import CALL
-from ai_gateway.stores.sql import transaction
-from ai_gateway.stores.tables import (
-    AccountTotal,
-    Base,
+from ai_gateway.stores.rollup_tables import (
     LatencyBucket,
-    LedgerEntry,
-    OutboxPosition,
-    SetAsideEntry,
+    LatencyDay,
+    ModelDay,
+    ModelHour,
+    OutcomeHour,
     UsageHour,
 )
+from ai_gateway.stores.rollups import CALL
+from ai_gateway.stores.sql import transaction
+from ai_gateway.stores.tables import AccountTotal, Base, LedgerEntry, OutboxPosition, SetAsideEntry
 
 Batch = Sequence[OutboxEntry | UnreadableEntry]
 Row = dict[str, Any]
@@ -133,7 +133,7 @@ class Ledger:
             for key, row in known.items():
                 row.is_refused = key in wanted
             rows = [
-                rollups.account_row(key, 0) | {"is_refused": True} for key in wanted - known.keys()
+                rollups.account_row(key) | {"is_refused": True} for key in wanted - known.keys()
             ]
             self._upsert(session, AccountTotal, rows, lambda new: {"is_refused": new.is_refused})
 
@@ -152,9 +152,9 @@ class Ledger:
     def cost_since(self, window: Window, moment: datetime) -> Money:
         """The cost of all calls admitted since the window that holds `moment` began."""
         start = window_start(window, moment, self._zone)
-        total = select(func.coalesce(func.sum(UsageHour.cost_nano_usd), 0))
+        total = select(func.coalesce(func.sum(ModelDay.cost_nano_usd), 0))
         with transaction(self._engine) as session:
-            return Money(int(session.scalar(total.where(UsageHour.hour >= start)) or 0))
+            return Money(int(session.scalar(total.where(ModelDay.day >= start)) or 0))
 
     def _insert_entries(
         self, session: Session, entries: Sequence[OutboxEntry]
@@ -181,10 +181,23 @@ class Ledger:
         calls = [entry for entry in entries if entry.kind == CALL]
         for model, rows, sums in (
             (UsageHour, rollups.by_hour(calls, self._zone), rollups.HOUR_SUMS),
-            (LatencyBucket, rollups.by_latency(calls, self._zone), ("count",)),
-            (AccountTotal, rollups.by_account(entries), ("spent_nano_usd",)),
+            (ModelHour, rollups.by_model_hour(calls, self._zone), rollups.HOUR_SUMS),
+            (ModelDay, rollups.by_model_day(calls, self._zone), rollups.HOUR_SUMS),
+            (LatencyBucket, rollups.by_latency_hour(calls, self._zone), ("count",)),
+            (LatencyDay, rollups.by_latency_day(calls, self._zone), ("count",)),
+            (OutcomeHour, self._by_outcome(session, calls), ("count",)),
         ):
             self._upsert(session, model, rows, _adding(model, sums))
+        self._upsert(session, AccountTotal, rollups.by_account(entries), _moving_on)
+
+    def _by_outcome(self, session: Session, calls: Sequence[OutboxEntry]) -> list[Row]:
+        late = [call.request_id for call in calls if call.entry_no > 1]
+        earlier = {(call.request_id, call.entry_no): str(call.words["outcome"]) for call in calls}
+        if late:
+            query = select(LedgerEntry.request_id, LedgerEntry.entry_no, LedgerEntry.outcome)
+            booked = session.execute(query.where(LedgerEntry.request_id.in_(late)))
+            earlier |= {(name, number): outcome for name, number, outcome in booked}
+        return rollups.by_outcome(calls, earlier, self._zone)
 
     def _upsert(
         self, session: Session, model: type[Base], rows: list[Row], change: Callable[[Any], Row]
@@ -216,6 +229,14 @@ def _table(model: type[Base]) -> Table:
 def _adding(model: type[Base], names: Iterable[str]) -> Callable[[Any], Row]:
     columns = _table(model).c
     return lambda new: {name: columns[name] + new[name] for name in names}
+
+
+def _moving_on(new: Any) -> Row:
+    """Add up an account, and keep the later of two moments."""
+    known = _table(AccountTotal).c.last_request_at
+    is_later = or_(known.is_(None), new.last_request_at > known)
+    later = case((is_later, new.last_request_at), else_=known)
+    return _adding(AccountTotal, rollups.ACCOUNT_SUMS)(new) | {"last_request_at": later}
 
 
 def _entry_row(entry: OutboxEntry) -> Row:

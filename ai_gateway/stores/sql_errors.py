@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -16,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores.tables import db
+
+Answer = TypeVar("Answer")
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.05
@@ -33,27 +36,31 @@ def translated_errors() -> Iterator[None]:
         raise GatewayUnavailable from error
 
 
-def write(action: Callable[[Session], object], *, attempts: int = ATTEMPTS) -> None:
-    """Run one short transaction of its own, again while SQLite is locked by another process."""
+def write(
+    action: Callable[[Session], Answer], *, attempts: int = ATTEMPTS, engine: Engine | None = None
+) -> Answer:
+    """Run one short transaction of its own, again while SQLite is locked by another process.
+
+    Without `engine` it is that of the application.
+    """
     # A transaction that began by reading could not be upgraded under another writer.
-    engine = db.engine.execution_options(sqlite_begin="IMMEDIATE")
-    for left in reversed(range(attempts)):
+    engine = (engine or db.engine).execution_options(sqlite_begin="IMMEDIATE")
+    while True:
+        attempts -= 1
         try:
-            _run(engine, action)
+            return _run(engine, action)
         except OperationalError as error:
-            if left == 0 or not _is_locked(error):
+            if attempts <= 0 or not _is_locked(error):
                 raise GatewayUnavailable from error
             # Other greenlets of this worker run meanwhile.
             time.sleep(PAUSE_SECONDS)
         except (InterfaceError, PoolTimeoutError) as error:
             raise GatewayUnavailable from error
-        else:
-            return
 
 
-def _run(engine: Engine, action: Callable[[Session], object]) -> None:
+def _run(engine: Engine, action: Callable[[Session], Answer]) -> Answer:
     with Session(engine) as session, session.begin():
-        action(session)
+        return action(session)
 
 
 def _is_locked(error: OperationalError) -> bool:

@@ -1,4 +1,4 @@
-"""The SQL tables. The ledger is append-only: no code updates or deletes a `LedgerEntry`.
+"""The SQL tables. Ledger and audit are append-only: no code updates or deletes a row of theirs.
 
 Amounts are integers of nano-USD, moments are UTC. Migrations are in `migrations/`.
 """
@@ -198,51 +198,55 @@ class LedgerEntry(TallyColumns, Base):
     settled_at: Mapped[datetime] = mapped_column(Moment)
 
 
-class UsageHour(TallyColumns, Base):
-    """Sums by hour of admission, user, provider and model. Pages read this, not the ledger.
-
-    `hour` is the UTC instant at which the local hour began in the reporting zone.
-    """
-
-    __tablename__ = "usage_hour"
-
-    hour: Mapped[datetime] = mapped_column(Moment, primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
-    model: Mapped[str] = mapped_column(String(160), primary_key=True)
-    cost_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
-class LatencyBucket(Base):
-    """How many calls of an hour took how long, in buckets 10 % wide, for percentiles of pages.
-
-    `kind` is `duration` or `first_token`; `bucket` is `rollups.bucket_of` of the milliseconds.
-    """
-
-    __tablename__ = "latency_bucket"
-
-    hour: Mapped[datetime] = mapped_column(Moment, primary_key=True)
-    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
-    model: Mapped[str] = mapped_column(String(160), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    bucket: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    count: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
 class AccountTotal(Base):
     """What the ledger says of one account: costs and adjustments, as its counter in Redis should.
 
-    `is_refused` mirrors the mark that the last decision on the account was a refusal.
+    `is_refused` mirrors the mark that the last decision on the account was a refusal. The cost and
+    the requests are of calls alone: a reset does not change them.
     """
 
     __tablename__ = "account_total"
-    __table_args__ = (Index("ix_account_total_window", "scope", "window_id"),)
+    __table_args__ = (
+        Index("ix_account_total_window", "window_id", "scope"),
+        # The list of users looks up several rows of each: without it every look-up is two.
+        {"sqlite_with_rowid": False},
+    )
 
     scope: Mapped[str] = mapped_column(String(16), primary_key=True)
     subject_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     window_id: Mapped[str] = mapped_column(String(10), primary_key=True)
     spent_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
     is_refused: Mapped[bool] = mapped_column(default=False)
+    cost_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    requests: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    last_request_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class AuditRow(Base):
+    """One line of the audit. It names users without a foreign key: it outlives them."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Index("ix_audit_entry_recent", "at", "id"),
+        Index("ix_audit_entry_actor", "actor_user_id", "id"),
+        Index("ix_audit_entry_target", "target_kind", "target_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+    actor_user_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor_name: Mapped[str] = mapped_column(String(150))
+    actor_role: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(45))
+    action: Mapped[str] = mapped_column(String(32))
+    target_kind: Mapped[str | None] = mapped_column(String(16))
+    target_id: Mapped[str | None] = mapped_column(String(64))
+    target_name: Mapped[str | None] = mapped_column(String(254))
+    before: Mapped[dict[str, str | int | bool | None]] = mapped_column(JSON)
+    after: Mapped[dict[str, str | int | bool | None]] = mapped_column(JSON)
+    reason: Mapped[str] = mapped_column(String(500))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    result: Mapped[str] = mapped_column(String(16))
 
 
 class OutboxPosition(Base):

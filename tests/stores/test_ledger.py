@@ -22,6 +22,7 @@ from ai_gateway.stores.ledger import (
     UnbookableBatch,
 )
 from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.tables import (
     AccountTotal,
@@ -30,7 +31,6 @@ from ai_gateway.stores.tables import (
     OutboxPosition,
     SetAsideEntry,
     TallyColumns,
-    UsageHour,
 )
 from tests.engines import opened_engine
 from tests.money import MOST, NO_TALLY, NOON, UTC_ZONE, key_record, outbox_entry
