@@ -1,5 +1,7 @@
 """Resets: an account starts afresh, and the ledger says so by an adjustment (money.md 1.5)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -8,36 +10,58 @@ import redis
 
 from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import Money
+from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import NO_TALLY
 from ai_gateway.stores.redis_client import translated_errors
 
 MARK_SECONDS = 24 * 3600
-"""How long a repeat of the same reset is known for one."""
+"""How long Redis knows a repeat of the same reset for one; the ledger knows it for good."""
 
 _SCRIPT = Path(__file__).parent / "scripts" / "reset.lua"
 
 
+@dataclass(frozen=True, slots=True)
+class AccountReset:
+    """One account that has to start afresh; the same `reset_id` acts once."""
+
+    reset_id: str
+    account: Account
+
+
 class SpendResets:
-    """Takes the spend off an account, once for each reset id."""
+    """Takes the spend off accounts, once for each reset id."""
 
     def __init__(self, client: redis.Redis) -> None:
+        self._client = client
         self._reset = client.register_script(_SCRIPT.read_text())
 
-    def reset(self, reset_id: str, account: Account, now: datetime) -> Money:
-        """Set a counter to 0; returns what was taken off. Holds of running calls stay."""
+    def reset(self, resets: Sequence[AccountReset], now: datetime) -> list[Money]:
+        """Set counters to 0; returns what was taken off each. Holds of running calls stay.
+
+        Raises `BudgetUnavailable`; what was done by then is known for a repeat when it is tried
+        again.
+        """
+        with translated_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            for reset in resets:
+                self._add(pipeline, reset, now)
+            replies = pipeline.execute()
+        if any(reply[0] == "COLD" for reply in replies):
+            raise BudgetUnavailable("cold")
+        return [Money(int(amount)) for _, amount in replies]
+
+    def _add(self, pipeline: redis.client.Pipeline, reset: AccountReset, now: datetime) -> None:
         keys = [
             redis_keys.META,
-            redis_keys.reset_mark(reset_id),
+            redis_keys.reset_mark(reset.reset_id),
             redis_keys.OUTBOX,
-            redis_keys.account(account),
+            redis_keys.account(reset.account),
             redis_keys.REFUSED,
         ]
-        facts, result = _words(account, now)
-        arguments: list[str | int] = [reset_id, facts, result, NO_TALLY, MARK_SECONDS]
-        with translated_errors():
-            _, amount = self._reset(keys, arguments)
-        return Money(int(amount))
+        facts, result = _words(reset.account, now)
+        arguments: list[str | int] = [reset.reset_id, facts, result, NO_TALLY, MARK_SECONDS]
+        self._reset(keys, arguments, client=pipeline)
 
 
 def _words(account: Account, now: datetime) -> tuple[str, str]:

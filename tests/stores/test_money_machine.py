@@ -53,14 +53,14 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Ledger
 from ai_gateway.stores.meter import Denied, Granted, Heartbeat, Stale
 from ai_gateway.stores.outbox import Outbox
-from ai_gateway.stores.resets import SpendResets
+from ai_gateway.stores.resets import AccountReset, SpendResets
+from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.tables import (
     AccountTotal,
     LedgerEntry,
     OutboxPosition,
     SetAsideEntry,
     SpendLimit,
-    UsageHour,
     VirtualKey,
 )
 from ai_gateway.stores.users import UserTable
@@ -307,8 +307,9 @@ class MoneyMachine(RuleBasedStateMachine):
         account = Account(Scope.USER, user_id, window, window_id(window, self.now, UTC_ZONE))
         [before] = self.store.meter.counters([account])
         reset_id = f"reset_{next(self.numbers)}"
+        wanted = [AccountReset(reset_id, account)]
         for _ in range(2 if again else 1):
-            assert self.resets.reset(reset_id, account, self.now) == before.spent
+            assert self.resets.reset(wanted, self.now) == [before.spent]
         [after] = self.store.meter.counters([account])
         assert (after.spent, after.held, after.is_refused) == (0, before.held, False)
 

@@ -22,7 +22,7 @@ from ai_gateway.stores.meter import (
     Stale,
 )
 from ai_gateway.stores.redis_client import translated_errors
-from ai_gateway.stores.resets import SpendResets
+from ai_gateway.stores.resets import AccountReset, SpendResets
 from tests.money import (
     KEY_ID,
     MOST,
@@ -608,7 +608,8 @@ class TestBelowNothing:
         call = admitted_call(held=100)
         store.reserve(call, lost=floor(30))
         store.expire(call)
-        SpendResets(store.client).reset("reset_1", call.accounts[1], datetime.now(UTC))
+        wanted = [AccountReset("reset_1", call.accounts[1])]
+        SpendResets(store.client).reset(wanted, datetime.now(UTC))
         store.meter.settle(call, finished_call(10))
         assert store.counters(call) == [(10, 0), (0, 0), (10, 0), (10, 0), (10, 0)]
         *_, settled, adjusted = store.entries()

@@ -6,9 +6,11 @@
 -- ARGV  1 reset id   2 facts (JSON, for the ledger)   3 result (JSON, for the ledger)
 --       4 tally of nothing   5 life of the mark (s)
 -- Reply {'OK', amount taken off (nano-USD)} | {'DUP', the same}
+--       | {'COLD'} (no epoch: the counter cannot be trusted; nothing is remembered)
 local meta, mark, outbox, account, refused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local done = redis.call('GET', mark)
 if done then return {'DUP', done} end
+if redis.call('HEXISTS', meta, 'epoch') == 0 then return {'COLD'} end
 local spent = redis.call('HGET', account, 'spent') or '0'
 redis.call('SET', mark, spent, 'EX', ARGV[5])
 if redis.call('HDEL', account, 'refused') == 1 then redis.call('SREM', refused, account) end

@@ -4,15 +4,18 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask import request, url_for
+from flask import Response, request, url_for
 from flask_admin.base import expose
 from werkzeug.datastructures import MultiDict
 
-from ai_gateway.domain.roles import Permission
-from ai_gateway.domain.spend_list import SpendFilter, SpendSort
-from ai_gateway.services.reports import PAGE_SIZES, UserSpendQuery
-from ai_gateway.web.admin.staff import StaffView
+from ai_gateway.domain.audit import Action, Change, Target, TargetKind
+from ai_gateway.domain.roles import Permission, Role, allows
+from ai_gateway.domain.spend_list import Selection, SpendFilter, SpendSort
+from ai_gateway.services.spend_list_report import PAGE_SIZES, UserSpendQuery
+from ai_gateway.web.admin import spend_csv
+from ai_gateway.web.admin.staff import StaffView, current_actor, current_member
 from ai_gateway.web.context import services
+from ai_gateway.web.csv_export import MAX_ROWS, csv_response
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -21,6 +24,13 @@ MAX_SEARCH_CHARACTERS = 254
 MAX_PAGE_DIGITS = 9
 TEXT_SORTS = frozenset({SpendSort.USER, SpendSort.EMAIL})
 """Columns that begin with the letter A when they are chosen; the others begin with the largest."""
+
+FILTERS = {
+    SpendFilter.ALL: "All",
+    SpendFilter.WARNING: "Warning (over 80 %)",
+    SpendFilter.EXCEEDED: "Exceeded",
+    SpendFilter.NO_LIMIT: "No limit",
+}
 
 
 class UserSpendView(StaffView):
@@ -34,10 +44,33 @@ class UserSpendView(StaffView):
 
     @expose("/")
     def index(self) -> str:
-        page = services().reports.user_spend(read_query(request.args))
+        page = services().spend_list.page(read_query(request.args))
         return self.render(
-            "admin/user_spend.html", page=page, links=Links(page.query), sizes=PAGE_SIZES
+            "admin/user_spend.html",
+            page=page,
+            links=Links(page.query),
+            sizes=PAGE_SIZES,
+            filters=FILTERS,
+            most_rows=MAX_ROWS,
+            **_permits(),
         )
+
+    @expose("/export.csv")
+    def export(self) -> Response:
+        """All users of the filter and the search, whatever page was shown."""
+        selection = read_query(request.args).selection
+        report = services().spend_list
+        moment = report.moment()
+        batches = spend_csv.batches(moment, report.all(moment, selection))
+        response = csv_response(spend_csv.file_name(moment), spend_csv.HEADER, batches)
+        asked = {"filter": selection.chosen.value, "search": selection.search}
+        services().audit.record(
+            Action.EXPORT,
+            current_actor(),
+            Target(TargetKind.REPORT, "user_spend"),
+            Change(after=asked),
+        )
+        return response
 
 
 class Links:
@@ -46,14 +79,17 @@ class Links:
     def __init__(self, query: UserSpendQuery) -> None:
         self._query = query
 
+    def here(self) -> str:
+        return self._to()
+
     def filtered(self, chosen: str) -> str:
-        return self._to(chosen=SpendFilter(chosen), page=1)
+        return self._selected(chosen=SpendFilter(chosen))
+
+    def searched(self, search: str) -> str:
+        return self._selected(search=search)
 
     def turned(self, page: int) -> str:
         return self._to(page=page)
-
-    def searched(self, search: str) -> str:
-        return self._to(search=search, page=1)
 
     def sorted(self, sort: str) -> str:
         """By another column, or by the same one the other way round."""
@@ -62,15 +98,34 @@ class Links:
         is_descending = not self._query.is_descending if is_same else column not in TEXT_SORTS
         return self._to(sort=column, is_descending=is_descending, page=1)
 
-    def aria_sort(self, sort: str) -> str:
-        if self._query.sort is not SpendSort(sort):
+    def export(self) -> str:
+        """The whole list as CSV; the order and the page make no difference to it."""
+        whole = UserSpendQuery(selection=self._query.selection)
+        return url_for("userspend.export", **_parameters(whole))
+
+    def direction(self, *sorts: str) -> str:
+        """How a heading with these columns is sorted, in the words of `aria-sort`."""
+        if self._query.sort not in map(SpendSort, sorts):
             return "none"
         return "descending" if self._query.is_descending else "ascending"
+
+    def chips(self) -> list[tuple[str, str]]:
+        """What narrows the list: words, and the address without it."""
+        chosen, search = self._query.selection.chosen, self._query.selection.search
+        found = []
+        if chosen is not SpendFilter.ALL:
+            found.append((FILTERS[chosen], self.filtered(SpendFilter.ALL)))
+        if search:
+            found.append((f"matches “{search}”", self.searched("")))
+        return found
 
     def fields(self) -> dict[str, str]:
         """What a form has to send along, so that a search keeps filter and order."""
         kept = _parameters(replace(self._query, page=1))
         return {name: value for name, value in kept.items() if name not in {"q", "size"}}
+
+    def _selected(self, **changes: Any) -> str:
+        return self._to(selection=replace(self._query.selection, **changes), page=1)
 
     def _to(self, **changes: Any) -> str:
         return url_for("userspend.index", **_parameters(replace(self._query, **changes)))
@@ -82,8 +137,7 @@ def read_query(arguments: MultiDict[str, str]) -> UserSpendQuery:
     # PostgreSQL takes no NUL in a text.
     search = arguments.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS]
     return UserSpendQuery(
-        chosen=_word(arguments, "filter", DEFAULTS.chosen),
-        search=search,
+        selection=Selection(_word(arguments, "filter", DEFAULTS.selection.chosen), search),
         sort=sort,
         is_descending=arguments.get("dir", _first_direction(sort)) != "asc",
         page=_number(arguments, "page", DEFAULTS.page),
@@ -91,11 +145,22 @@ def read_query(arguments: MultiDict[str, str]) -> UserSpendQuery:
     )
 
 
+def _permits() -> dict[str, bool]:
+    """What the page offers; the server asks again when it is done."""
+    member = current_member()
+    role = member.user.role if member else Role.NONE
+    return {
+        "may_reset": allows(role, Permission.RESET_USER_SPEND),
+        "may_limit": allows(role, Permission.MANAGE_LIMITS),
+        "may_edit": role is Role.ADMIN,
+    }
+
+
 def _parameters(query: UserSpendQuery) -> dict[str, Any]:
     direction = "desc" if query.is_descending else "asc"
     values = {
-        "filter": (query.chosen.value, DEFAULTS.chosen.value),
-        "q": (query.search, DEFAULTS.search),
+        "filter": (query.selection.chosen.value, DEFAULTS.selection.chosen.value),
+        "q": (query.selection.search, DEFAULTS.selection.search),
         "sort": (query.sort.value, DEFAULTS.sort.value),
         "dir": (direction, _first_direction(query.sort)),
         "size": (str(query.page_size), str(DEFAULTS.page_size)),
