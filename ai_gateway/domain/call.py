@@ -94,7 +94,8 @@ class AskedCall:
     `output_cap` is the client's own, in tokens for each of `choices` answers; 0 where nothing is
     generated. `input_bytes` bounds the input tokens: a byte-level token covers at least one byte.
     `media_parts` are counted apart. `is_self_contained` is false where the provider adds input that
-    we cannot see. `previous_response_id` is the stored response that the call goes on from.
+    we cannot see. `previous_response_id` is the stored response that the call goes on from. Where
+    it is to be made may cost `surcharge_percent` more for every token.
     """
 
     operation: Operation
@@ -110,6 +111,7 @@ class AskedCall:
     is_self_contained: bool
     address: Address = PLAIN_ADDRESS
     previous_response_id: str | None = None
+    surcharge_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,10 @@ class AdmittedCall:
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """How a call ended and what it cost; `served_model` is the provider's own word."""
+    """How a call ended and what it cost; `served_model` is the provider's own word.
+
+    `overhead_us` is the gateway's own time before the call was sent on; None for one never sent.
+    """
 
     outcome: Outcome
     usage: Usage
@@ -175,6 +180,7 @@ class FinishedCall:
     ttft_ms: int | None
     settled_at: datetime
     cost: Money = ZERO
+    overhead_us: int | None = None
 
     def tally(self) -> Tally:
         return Tally(

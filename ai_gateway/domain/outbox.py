@@ -12,7 +12,7 @@ class OutboxEntry:
     """One difference of one call, with the words that go into the ledger beside it.
 
     `tally` holds differences by the names of `TALLY_FIELDS`; `cost` is a difference, `total` is the
-    cost of the whole call after it.
+    cost of the whole call after it. `overhead_us` is the gateway's own time, kept in no ledger row.
     """
 
     stream_id: str
@@ -27,6 +27,7 @@ class OutboxEntry:
     words: dict[str, str | int | bool | None]
     admitted_at: datetime
     settled_at: datetime
+    overhead_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ai_gateway.domain.outbox import UnreadableEntry
 from ai_gateway.errors import GatewayError
 from ai_gateway.services.health import UPDATED_AT
 from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.refusal_keeping import RefusalKeeping
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Batch, Ledger, UnbookableBatch
 from ai_gateway.stores.outbox import Outbox, PublishedState, set_aside
 
@@ -34,13 +35,23 @@ GATHER_SECONDS = 0.2
 """Entries gather for so long before they are booked: a commit costs the same for one and many."""
 
 
+def _nothing_to_write() -> None:
+    """A Redis of its own sees to its disk by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookkeeperStores:
-    """The state that the bookkeeper moves between."""
+    """The state that the bookkeeper moves between.
+
+    `write_to_disk` lets what Redis has written outlive a loss of power, where Redis leaves that to
+    others.
+    """
 
     outbox: Outbox
     published: PublishedState
     ledger: Ledger
+    write_to_disk: Callable[[], object] = _nothing_to_write
+    refusals: RefusalKeeping | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +77,7 @@ class Bookkeeper:
         self._stop = Event()
         self._booked_at: datetime | None = None
         self._duties = [
+            _Duty("write_to_disk", 1, stores.write_to_disk),
             _Duty("watch_sequence", 5, self.watch_sequence),
             _Duty("restore", 1, self.restore),
             _Duty("publish_keys", 30, keys.publish_all),
@@ -73,6 +85,11 @@ class Bookkeeper:
             _Duty("mirror_refusals", 2, self.mirror_refusals),
             _Duty("figures", 5, self.write_figures),
         ]
+        if stores.refusals is not None:
+            self._duties += [
+                _Duty("move_refusals", 2, stores.refusals.move),
+                _Duty("forget_refusals", 600, stores.refusals.forget_old),
+            ]
 
     def run(self) -> None:
         """Work until `stop`, then drain what is left in the outbox."""

@@ -20,10 +20,19 @@ from ai_gateway.stores.meter import Floor, Heartbeat, Meter
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 10
-TICK_SECONDS = 1
 END_SECONDS = 5
 END_STEP_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often running calls are looked after; a lease outlives four missed beats."""
+
+    tick_seconds: float = 1
+    beat_seconds: float = 10
+
+
+USUAL_PACE = Pace()
 
 
 class EndReason(StrEnum):
@@ -33,6 +42,7 @@ class EndReason(StrEnum):
     NO_ROOM = "no_room"
     STOPPING = "stopping"
     DRAIN_LIMIT = "drain_limit"
+    FAULT = "fault"
 
 
 @dataclass(slots=True)
@@ -49,17 +59,24 @@ class OpenCalls:
     """The register of running calls; its thread starts with the first call, after the fork."""
 
     def __init__(
-        self, meter: Meter, admission: Admission, settlement: Settlement, recovery: Recovery
+        self,
+        meter: Meter,
+        admission: Admission,
+        settlement: Settlement,
+        recovery: Recovery,
+        *,
+        pace: Pace = USUAL_PACE,
     ) -> None:
         self._meter = meter
         self._admission = admission
         self._settlement = settlement
         self._recovery = recovery
+        self._pace = pace
         self._calls: dict[str, OpenCall] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
         self._stop = Event()
-        self._next_beat = monotonic() + HEARTBEAT_SECONDS
+        self._next_beat = monotonic() + self._pace.beat_seconds
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -108,7 +125,7 @@ class OpenCalls:
         return self._meter.rehold(call.admitted.call, call.admitted.limits)
 
     def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
+        while not self._stop.wait(self._pace.tick_seconds):
             for step in (
                 self._end_overdue,
                 self._admission.withdraw_doubtful,
@@ -131,9 +148,9 @@ class OpenCalls:
     def _beat_when_due(self) -> None:
         if monotonic() < self._next_beat:
             return
-        # Leases outlive four missed beats; one that fails is tried again at the next tick.
+        # One that fails is tried again at the next tick.
         self.beat()
-        self._next_beat = monotonic() + HEARTBEAT_SECONDS
+        self._next_beat = monotonic() + self._pace.beat_seconds
 
     def _end_overdue(self) -> None:
         now = monotonic()

@@ -1,8 +1,12 @@
 """The outcome of a request that ended in an error, and its reason, both from closed sets."""
 
-from ai_gateway.domain.call import Outcome
+from dataclasses import dataclass
+
+from ai_gateway.domain.call import AskedCall, Operation, Outcome
+from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.errors import (
     BudgetExhausted,
+    CallEnded,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
@@ -12,10 +16,24 @@ from ai_gateway.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from ai_gateway.telemetry.observer import LocalCall
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asked for what, as far as it was read before the request was refused."""
+
+    record: KeyRecord | None = None
+    asked: AskedCall | None = None
+
+
+NOBODY = Asker()
 
 
 def upstream_outcome(error: UpstreamError) -> Outcome:
     match error:
+        case CallEnded():
+            return Outcome.GATEWAY_ERROR
         case UpstreamRejected() | UpstreamRateLimited():
             return Outcome.UPSTREAM_REJECTED
         case UpstreamTimeout():
@@ -39,3 +57,22 @@ def outcome_of(error: GatewayError) -> tuple[Outcome, str]:
             return upstream_outcome(error), type(error).__name__
         case _:
             return Outcome.CLIENT_ERROR, type(error).__name__
+
+
+def refused_call(
+    request_id: str, operation: Operation, error: GatewayError, who: Asker = NOBODY
+) -> LocalCall:
+    """What observers are told of a request that goes no further."""
+    outcome, reason = outcome_of(error)
+    record, asked = who.record, who.asked
+    return LocalCall(
+        request_id,
+        operation,
+        outcome,
+        reason,
+        stream=asked.stream if asked else False,
+        user_id=record.user_id if record else None,
+        key_id=record.key_id if record else "",
+        model=asked.model if asked else "",
+        budget=error.refusal if isinstance(error, BudgetExhausted) else None,
+    )

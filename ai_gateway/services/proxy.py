@@ -11,6 +11,7 @@ from ai_gateway.domain.call import AskedCall, DialectName, Operation, Outcome
 from ai_gateway.domain.exchange import Answer, IncomingCall
 from ai_gateway.domain.money import usd_text
 from ai_gateway.errors import (
+    CallEnded,
     GatewayError,
     GatewayUnavailable,
     UpstreamError,
@@ -22,8 +23,8 @@ from ai_gateway.services.admission import Admission, Admitted
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.models import ListedModel
-from ai_gateway.services.open_calls import OpenCall
-from ai_gateway.services.outcomes import outcome_of, upstream_outcome
+from ai_gateway.services.open_calls import EndReason, OpenCall
+from ai_gateway.services.outcomes import NOBODY, Asker, refused_call, upstream_outcome
 from ai_gateway.services.relay import CallEnding, RelayedStream
 from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Timing
 from ai_gateway.telemetry.observer import LocalCall, Observers
@@ -55,6 +56,7 @@ class Proxy:
         """Answer one metered call; raises a `GatewayError` where there is no answer to give."""
         timing = Timing(perf_counter())
         asked, admitted = self._admit(incoming)
+        timing = timing.sent_now()
         response = self._send(admitted, asked, incoming, timing)
         if asked.stream:
             return self._streamed(admitted, asked, response, timing)
@@ -74,16 +76,13 @@ class Proxy:
         return self._directory.listing(dialect, key.record)
 
     def refuse(
-        self, request_id: str, operation: Operation, error: GatewayError, *, stream: bool = False
+        self, request_id: str, operation: Operation, error: GatewayError, who: Asker = NOBODY
     ) -> None:
         """Tell the observers of a request that goes no further."""
-        outcome, reason = outcome_of(error)
-        self._observers.answered_locally(
-            LocalCall(request_id, operation, outcome, reason, stream=stream)
-        )
+        self._observers.answered_locally(refused_call(request_id, operation, error, who))
 
     def _admit(self, incoming: IncomingCall) -> tuple[AskedCall, Admitted]:
-        asked = None
+        key = asked = None
         try:
             key = self._keys.identify(incoming.credential)
             dialect = self._dispatch.dialect(incoming.dialect)
@@ -94,8 +93,8 @@ class Proxy:
             if isinstance(error, GatewayUnavailable):
                 # What was in doubt is taken back as soon as Redis answers again.
                 self._ending.open_calls.start()
-            stream = asked.stream if asked else False
-            self.refuse(incoming.request_id, incoming.operation, error, stream=stream)
+            who = Asker(key.record if key else None, asked)
+            self.refuse(incoming.request_id, incoming.operation, error, who)
             raise
 
     def _send(
@@ -112,12 +111,18 @@ class Proxy:
             self._ending.open_calls.leave(admitted.call.request_id)
 
     def _whole(self, admitted: Admitted, response: UpstreamResponse, timing: Timing) -> Answer:
-        open_call = OpenCall(admitted, lambda: 0, lambda _: response.interrupt())
-        self._ending.open_calls.enter(open_call)
+        ended: list[EndReason] = []
+
+        def end(reason: EndReason) -> None:
+            ended.append(reason)
+            response.interrupt()
+
+        self._ending.open_calls.enter(OpenCall(admitted, lambda: 0, end))
         try:
             body = response.read_all()
         except UpstreamError as error:
-            self._failed(admitted, error, timing)
+            ours = CallEnded(admitted.call.provider, ended[0]) if ended else None
+            self._failed(admitted, ours or error, timing)
         finally:
             response.close()
             self._ending.open_calls.leave(admitted.call.request_id)
@@ -154,4 +159,4 @@ def _may_be_billed(error: UpstreamError) -> bool:
     """Whether the provider may have done the work: it took the call and refused it by no word."""
     if isinstance(error, UpstreamUnavailable):
         return error.was_sent and error.status is None
-    return isinstance(error, UpstreamTimeout)
+    return isinstance(error, UpstreamTimeout | CallEnded)

@@ -12,17 +12,14 @@ from time import monotonic, perf_counter
 
 from ai_gateway.domain.call import Outcome
 from ai_gateway.domain.usage import Reading
-from ai_gateway.errors import (
-    StreamEnded,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from ai_gateway.errors import CallEnded, UpstreamError, UpstreamUnavailable
 from ai_gateway.providers.dialect import StreamReader
+from ai_gateway.providers.sse import EventTooLong
 from ai_gateway.providers.transport import UpstreamResponse
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.handoff import Handoff
 from ai_gateway.services.open_calls import EndReason, OpenCall, OpenCalls
+from ai_gateway.services.outcomes import upstream_outcome
 from ai_gateway.services.settlement import Settlement, Timing
 from ai_gateway.services.stored_responses import StoredResponses
 
@@ -114,7 +111,7 @@ class RelayedStream:
         if failure is None:
             self._settle(self._outcome_told())
             raise StopIteration
-        self._settle(_outcome_of(failure))
+        self._settle(upstream_outcome(failure))
         raise failure
 
     def close(self) -> None:
@@ -138,8 +135,11 @@ class RelayedStream:
             self._read_all()
         except UpstreamError as error:
             self._failure = error
+        except EventTooLong:
+            self._failure = UpstreamUnavailable(self._admitted.call.provider, was_sent=True)
         except Exception:
-            # The outermost handler of this thread: the writer sees a stream without its end.
+            # The outermost handler of this thread: the stream has no end, and that is our fault.
+            self._reason = self._reason or EndReason.FAULT
             logger.exception("relay_failed", extra={"request_id": self._admitted.call.request_id})
         finally:
             self._handoff.end()
@@ -184,7 +184,7 @@ class RelayedStream:
         if self._reader.is_complete or self._reader.has_failed:
             return None
         if self._reason is not None:
-            return StreamEnded(provider, self._reason)
+            return CallEnded(provider, self._reason)
         return self._failure or UpstreamUnavailable(provider, was_sent=True)
 
     def _outcome_told(self) -> Outcome:
@@ -203,13 +203,3 @@ class RelayedStream:
             self._ending.open_calls.leave(self._admitted.call.request_id)
             if self._is_drained:
                 self._ending.drains.leave()
-
-
-def _outcome_of(failure: UpstreamError) -> Outcome:
-    match failure:
-        case StreamEnded():
-            return Outcome.GATEWAY_ERROR
-        case UpstreamTimeout():
-            return Outcome.UPSTREAM_TIMEOUT
-        case _:
-            return Outcome.UPSTREAM_ERROR

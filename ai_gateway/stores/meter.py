@@ -101,8 +101,9 @@ class Counters:
 class Meter:
     """Reserve, settle and keep alive, by scripts."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, lease_ms: int = LEASE_MS) -> None:
         self._client = client
+        self._lease_ms = lease_ms
         self._reserve = self._script("reserve")
         self._settle = self._script("settle")
         self._heartbeat = self._script("heartbeat")
@@ -120,7 +121,7 @@ class Meter:
             asked.key_version,
             call.held,
             asked.least,
-            LEASE_MS,
+            self._lease_ms,
             OPEN_RECORD_SECONDS,
             asked.floor.cost,
             tally_text(asked.floor.tally),
@@ -197,7 +198,7 @@ class Meter:
                     ],
                     [
                         call.request_id,
-                        LEASE_MS,
+                        self._lease_ms,
                         floor.cost,
                         tally_text(floor.tally),
                         OPEN_RECORD_SECONDS,
@@ -213,7 +214,7 @@ class Meter:
             redis_keys.LEASES,
             *map(redis_keys.account, call.accounts),
         ]
-        arguments: list[str | int] = [call.request_id, LEASE_MS]
+        arguments: list[str | int] = [call.request_id, self._lease_ms]
         arguments += map(_limit_argument, limits)
         with translated_errors():
             return bool(self._rehold(keys, arguments) == "OK")
@@ -289,5 +290,6 @@ def _result(finished: FinishedCall) -> dict[str, object]:
         "served_model": finished.served_model,
         "raw_usage": finished.raw_usage,
         "ttft_ms": finished.ttft_ms,
+        "overhead_us": finished.overhead_us,
         "settled_at": finished.settled_at.isoformat(),
     }

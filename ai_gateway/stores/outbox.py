@@ -161,6 +161,8 @@ def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
         words=words,
         admitted_at=datetime.fromisoformat(facts["admitted_at"]),
         settled_at=datetime.fromisoformat(result["settled_at"]),
+        # Entries of an earlier version have none.
+        overhead_us=result.get("overhead_us"),
     )
 
 

@@ -19,6 +19,12 @@ OUTBOX = f"{_TAG}:outbox"
 REFUSED = f"{_TAG}:refused"
 """Set: accounts whose last decision was a refusal."""
 
+LOG_INS = f"{_TAG}:log_ins"
+"""Counters of failed log-ins, each with an expiry: `pair:`, `address:`, `failures:`, `pause:`."""
+
+REFUSALS = f"{_TAG}:refusals"
+"""Stream, capped: refused requests that are not in SQL yet."""
+
 FIGURES = f"{_TAG}:figures"
 """Hash: the bookkeeper's figures for `/metrics`."""
 
@@ -50,6 +56,11 @@ def call(request_id: str) -> str:
 def reset_mark(reset_id: str) -> str:
     """String: the amount that a reset took off, so that it is done once."""
     return f"{_TAG}:reset:{reset_id}"
+
+
+def once(name: str) -> str:
+    """String: something that was asked for by this name, so that it is done once."""
+    return f"{_TAG}:once:{name}"
 
 
 def response(response_id: str) -> str:

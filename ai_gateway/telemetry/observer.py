@@ -7,19 +7,27 @@ from typing import Protocol
 
 from ai_gateway.domain.call import AdmittedCall, FinishedCall, Operation, Outcome
 from ai_gateway.domain.money import Money
+from ai_gateway.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalCall:
-    """A request that no provider saw: refused, or answered by the gateway itself."""
+    """A request that no provider saw: refused, or answered by the gateway itself.
+
+    Who asked for which model is told as far as it was known; `budget` is the one that refused.
+    """
 
     request_id: str
     operation: Operation
     outcome: Outcome
     reason: str
     stream: bool = False
+    user_id: int | None = None
+    key_id: str = ""
+    model: str = ""
+    budget: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.errors import (
     BudgetExhausted,
     BudgetUnavailable,
+    CallEnded,
     GatewayError,
     InvalidKey,
     InvalidRequest,
@@ -260,10 +261,8 @@ def test_gateway_that_is_not_ready_tells_so(bench: Workbench) -> None:
 def test_refusal_before_the_story_began_is_told_too(
     bench: Workbench, error: GatewayError, outcome: Outcome, reason: str
 ) -> None:
-    bench.proxy.refuse("req_1", Operation.MESSAGES, error, stream=True)
-    assert bench.watcher.local == [
-        LocalCall("req_1", Operation.MESSAGES, outcome, reason, stream=True)
-    ]
+    bench.proxy.refuse("req_1", Operation.MESSAGES, error)
+    assert bench.watcher.local == [LocalCall("req_1", Operation.MESSAGES, outcome, reason)]
 
 
 def test_reasons_come_from_a_closed_set_whatever_the_client_says(bench: Workbench) -> None:
@@ -349,9 +348,10 @@ def test_whole_answer_that_the_gateway_ends_is_settled(bench: Workbench) -> None
             assert self.interrupted.wait(WAIT_SECONDS)
             return super().read_all()
 
-    with pytest.raises(GatewayError):
+    with pytest.raises(CallEnded) as caught:
         bench.call(key, Ending(SILENCE))
-    assert len(bench.watcher.settled_calls) == 1
+    assert caught.value.reason == EndReason.REVOKED
+    assert outcomes(bench) == [("gateway_error", "")]
     assert bench.entry().total > 0
     assert bench.held(key) == 0
 

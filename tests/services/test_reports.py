@@ -1,28 +1,28 @@
 """The numbers of the staff pages, from rows to what is shown."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ai_gateway.domain.limits import NO_LIMIT, BudgetState, Limit, LimitKind, Window
-from ai_gateway.domain.spend_list import SpendFilter, SpendSort
-from ai_gateway.services.periods import OverviewRange
-from ai_gateway.services.reports import Reports, UserSpendQuery
+from ai_gateway.domain.limits import BudgetState
+from ai_gateway.services.periods import AskedRange, RangeName
+from ai_gateway.services.reports import Reports
+from ai_gateway.services.usage_report import Dimension, UsageReports, added
 from ai_gateway.stores.reporting import ReportingStore
+from ai_gateway.stores.top_users import TopUsers
+from ai_gateway.stores.usage_sums import UsageSumsStore
 from tests.seeding import (
     DEFAULTS,
     NOW,
     UTC_ZONE,
     add_account,
     add_entry,
-    add_limit,
     add_usage,
     add_user,
-    amount,
     seed_story,
     usd,
 )
@@ -44,45 +44,32 @@ def reports() -> Reports:
     return _reports(UTC_ZONE)
 
 
-def _reports(zone: ZoneInfo) -> Reports:
-    return Reports(ReportingStore(), clock=SetClock(), zone=zone, defaults=DEFAULTS)
-
-
-@pytest.mark.parametrize("chosen", OverviewRange)
-def test_the_tiles_are_the_sum_of_the_providers(reports: Reports, chosen: OverviewRange) -> None:
-    seed_story()
-    overview = reports.overview(chosen)
-    assert overview.current.cost == sum(row.sums.cost for row in overview.providers) > 0
-    assert overview.current.tokens == sum(row.sums.tokens for row in overview.providers) > 0
-    assert overview.current.requests == sum(row.sums.requests for row in overview.providers) > 0
-
-
-def test_the_overview_counts_the_hours_of_its_range_and_of_the_previous(reports: Reports) -> None:
-    add_usage(HOUR, 1, cost_nano_usd=1)
-    add_usage(datetime(2026, 11, 17, tzinfo=NOW.tzinfo), 1, cost_nano_usd=10)
-    add_usage(datetime(2026, 11, 16, 23, tzinfo=NOW.tzinfo), 1, cost_nano_usd=100)
-    add_usage(datetime(2026, 11, 16, 6, tzinfo=NOW.tzinfo), 1, cost_nano_usd=1000)
-    add_usage(datetime(2026, 11, 9, 23, tzinfo=NOW.tzinfo), 1, cost_nano_usd=10_000)
-    overview = reports.overview(OverviewRange.DAYS_7)
-    assert overview.current.cost == 11
-    # What came after 07:00 six days and a week ago has no counterpart in today yet.
-    assert overview.previous is not None
-    assert overview.previous.cost == 1000
+def _reports(zone: ZoneInfo, clock: SetClock | None = None) -> Reports:
+    clock = clock or SetClock()
+    return Reports(
+        ReportingStore(),
+        UsageReports(UsageSumsStore(), TopUsers(), clock=clock, zone=zone),
+        clock=clock,
+        zone=zone,
+        defaults=DEFAULTS,
+    )
 
 
 def test_an_empty_installation_has_numbers_too(reports: Reports) -> None:
-    overview = reports.overview(OverviewRange.HOURS_24)
-    assert (overview.current.cost, overview.current.error_rate) == (0, None)
-    assert (overview.providers, overview.spenders, overview.recent) == ((), (), ())
+    overview = reports.overview(AskedRange(RangeName.HOURS_24))
+    assert (overview.usage.current.cost, overview.usage.current.error_rate) == (0, None)
+    assert (overview.usage.providers, overview.spenders, overview.recent) == ((), (), ())
     assert (overview.installation.spent, overview.installation.percent) == (0, 0)
 
 
 def test_today_begins_at_midnight_of_the_reporting_zone() -> None:
     early, late = add_user("early"), add_user("late")
     # 18:00 UTC is 23:30 in India, half an hour later it is the next day.
-    add_usage(datetime(2026, 11, 22, 17, 30, tzinfo=NOW.tzinfo), early, cost_nano_usd=9)
-    add_usage(datetime(2026, 11, 22, 18, 30, tzinfo=NOW.tzinfo), late, cost_nano_usd=5)
-    overview = _reports(ZoneInfo("Asia/Kolkata")).overview(OverviewRange.DAYS_7)
+    india = ZoneInfo("Asia/Kolkata")
+    before, after = (datetime(2026, 11, 22, hour, 30, tzinfo=NOW.tzinfo) for hour in (17, 18))
+    add_usage(before, early, zone=india, cost_nano_usd=9)
+    add_usage(after, late, zone=india, cost_nano_usd=5)
+    overview = _reports(india).overview(AskedRange())
     assert [spender.user.username for spender in overview.spenders] == ["late"]
 
 
@@ -91,7 +78,7 @@ def test_spenders_show_the_worse_of_their_budgets(reports: Reports) -> None:
     add_usage(HOUR, user_id, cost_nano_usd=9)
     add_account(MONTH, usd("499"), user_id=user_id)
     add_usage(HOUR, 999, cost_nano_usd=5)
-    ann, gone = reports.overview(OverviewRange.DAYS_7).spenders
+    ann, gone = reports.overview(AskedRange()).spenders
     assert ann.budgets is not None
     assert (ann.budgets.state, ann.budgets.daily.state) == (BudgetState.WARNING, BudgetState.OK)
     assert gone.budgets is None
@@ -101,113 +88,73 @@ def test_at_most_ten_spenders_and_twenty_calls(reports: Reports) -> None:
     for number in range(25):
         add_usage(HOUR, number, cost_nano_usd=number)
         add_entry(f"r{number}", admitted_at=NOW - timedelta(minutes=number))
-    overview = reports.overview(OverviewRange.DAYS_7)
+    overview = reports.overview(AskedRange())
     assert [spender.user.user_id for spender in overview.spenders] == list(range(24, 14, -1))
     assert len(overview.recent) == 20
-
-
-@pytest.mark.parametrize(
-    ("spent", "limit", "percent", "state"),
-    [
-        (7999, amount(10_000), 79, BudgetState.OK),
-        (8000, amount(10_000), 80, BudgetState.WARNING),
-        (9999, amount(10_000), 99, BudgetState.WARNING),
-        (10_000, amount(10_000), 100, BudgetState.EXCEEDED),
-        (12_345, amount(10_000), 123, BudgetState.EXCEEDED),
-        (0, amount(0), 100, BudgetState.EXCEEDED),
-        (5, Limit(LimitKind.NONE), None, BudgetState.OK),
-    ],
-)
-def test_a_percent_is_floored_and_agrees_with_the_state(
-    spent: int, limit: Limit, percent: int | None, state: BudgetState
-) -> None:
-    user_id = add_user("ann")
-    add_account(DAY, spent, user_id=user_id)
-    add_limit(Window.DAY, limit, user_id=user_id)
-    daily = _reports(UTC_ZONE).user_spend(UserSpendQuery()).rows[0].daily
-    assert (daily.percent, daily.state) == (percent, state)
-    assert not daily.is_refused_below_limit
-
-
-def test_a_refusal_below_the_limit_is_exceeded_and_says_why(reports: Reports) -> None:
-    user_id = add_user("ann")
-    add_account(DAY, usd("24.25"), user_id=user_id, is_refused=True)
-    daily = reports.user_spend(UserSpendQuery()).rows[0].daily
-    assert (daily.percent, daily.state) == (97, BudgetState.EXCEEDED)
-    assert daily.is_refused_below_limit
-
-
-def test_environment_limits_hold_where_staff_set_none(reports: Reports) -> None:
-    add_user("ann")
-    (ann,) = reports.user_spend(UserSpendQuery()).rows
-    assert (ann.daily.limit, ann.monthly.limit) == (amount(usd("25")), amount(usd("500")))
-
-
-def test_a_budget_that_the_environment_does_not_name_has_no_limit() -> None:
-    add_user("ann")
-    reports = Reports(ReportingStore(), clock=SetClock(), zone=UTC_ZONE, defaults={})
-    (ann,) = reports.user_spend(UserSpendQuery()).rows
-    assert (ann.daily.limit, ann.monthly.percent) == (NO_LIMIT, None)
-
-
-@pytest.mark.parametrize(
-    ("page", "answered", "first", "last"),
-    [(1, 1, 1, 25), (2, 2, 26, 27), (10**9, 2, 26, 27), (0, 1, 1, 25), (-1, 1, 1, 25)],
-)
-def test_a_page_that_is_not_there_becomes_the_nearest(
-    reports: Reports, page: int, answered: int, first: int, last: int
-) -> None:
-    for number in range(27):
-        add_user(f"user{number:02}")
-    query = UserSpendQuery(page=page, page_size=25, sort=SpendSort.USER, is_descending=False)
-    shown = reports.user_spend(query)
-    assert (shown.query.page, shown.first, shown.last, shown.pages) == (answered, first, last, 2)
-
-
-def test_no_users_make_one_empty_page(reports: Reports) -> None:
-    shown = reports.user_spend(UserSpendQuery(search="nobody"))
-    assert (shown.total, shown.pages, shown.first, shown.last) == (0, 1, 0, 0)
-
-
-def test_filters_count_what_they_show(reports: Reports) -> None:
-    seed_story()
-    for chosen in SpendFilter:
-        shown = reports.user_spend(UserSpendQuery(chosen=chosen, page_size=100))
-        assert shown.total == len(shown.rows) > 0
-    assert {row.state for row in shown.rows} == {BudgetState.EXCEEDED}
-
-
-def test_windows_reset_at_the_end_of_the_local_day_and_month() -> None:
-    shown = _reports(ZoneInfo("Asia/Kolkata")).user_spend(UserSpendQuery())
-    assert shown.day_resets_at == datetime(2026, 11, 23, 18, 30, tzinfo=NOW.tzinfo)
-    assert shown.month_resets_at == datetime(2026, 11, 30, 18, 30, tzinfo=NOW.tzinfo)
 
 
 def test_the_overview_needs_few_statements(reports: Reports) -> None:
     seed_story()
     with counted_statements() as sent:
-        reports.overview(OverviewRange.DAYS_30)
+        reports.overview(AskedRange(RangeName.DAYS_30))
     # Two more are left for the session of whoever looks.
     assert len(sent) <= 10, sent
-
-
-def test_every_page_of_users_needs_the_same_few_statements(reports: Reports) -> None:
-    for number in range(60):
-        add_user(f"user{number}")
-    numbers = []
-    for page in (1, 2, 3):
-        with counted_statements() as sent:
-            reports.user_spend(replace(UserSpendQuery(page_size=25), page=page, search="user"))
-        numbers.append(len(sent))
-    assert numbers == [2, 2, 2]
 
 
 def test_no_page_sums_the_ledger(reports: Reports) -> None:
     seed_story()
     with counted_statements() as sent:
-        reports.overview(OverviewRange.DAYS_30)
-        reports.user_spend(UserSpendQuery())
+        reports.overview(AskedRange(RangeName.DAYS_30))
         reports.set_up()
     of_ledger = [sql for sql in sent if "ledger_entry" in sql]
-    assert len(of_ledger) == 2
+    assert len(of_ledger) == 1
     assert not [sql for sql in of_ledger if "sum(" in sql.lower()]
+
+
+def test_a_projection_needs_three_active_days_of_the_last_seven(reports: Reports) -> None:
+    for days_ago in (0, 1, 2):
+        add_usage(HOUR - timedelta(days=days_ago), 1, cost_nano_usd=70)
+    assert reports.overview(AskedRange()).projected is None
+    add_usage(HOUR - timedelta(days=7), 1, cost_nano_usd=70)
+    # 23 November has seven days left; the last seven full days cost 210.
+    assert reports.overview(AskedRange(RangeName.HOURS_24)).projected == 280 + 210
+
+
+def test_a_projection_counts_the_last_days_of_the_month_before(tmp_path: Path) -> None:
+    clock = SetClock(datetime(2026, 11, 2, 9, tzinfo=NOW.tzinfo))
+    for day in (27, 29, 31):
+        add_usage(datetime(2026, 10, day, 9, tzinfo=NOW.tzinfo), 1, cost_nano_usd=70)
+    add_usage(clock(), 1, cost_nano_usd=5)
+    assert _reports(UTC_ZONE, clock).overview(AskedRange()).projected == 5 + 28 * 30
+
+
+def test_a_provider_of_whose_calls_many_fail_this_hour_is_in_trouble(reports: Reports) -> None:
+    add_usage(HOUR, 1, "openai", requests=20, failures=5)
+    add_usage(HOUR, 1, "groq", requests=4, failures=4)
+    add_usage(HOUR, 1, "mistral", requests=100, failures=9)
+    add_usage(HOUR - timedelta(hours=1), 1, "anthropic", requests=9, failures=9)
+    trouble = reports.overview(AskedRange()).trouble
+    assert [(one.provider, one.error_rate) for one in trouble] == [("openai", Fraction(1, 4))]
+
+
+def test_models_without_a_price_are_counted(reports: Reports) -> None:
+    add_usage(HOUR, 1, model="new-model", unpriced=1)
+    add_usage(HOUR, 2, model="new-model", unpriced=3)
+    add_usage(HOUR, 1, cost_nano_usd=5)
+    assert reports.overview(AskedRange()).unpriced_models == 1
+
+
+def test_users_over_time_and_the_rest_are_the_whole(reports: Reports) -> None:
+    for number in range(12):
+        add_usage(HOUR - timedelta(days=number % 3), add_user(f"u{number}"), cost_nano_usd=number)
+    for asked in (AskedRange(), AskedRange(RangeName.HOURS_24)):
+        overview = reports.overview(asked, Dimension.USER)
+        names = [line.name for line in overview.series.lines]
+        total = added(line.total for line in overview.series.lines)
+        assert (total.cost, total.requests) == (
+            overview.usage.current.cost,
+            overview.usage.current.requests,
+        )
+    assert len(names) <= 9
+    week = reports.overview(AskedRange(), Dimension.USER).series
+    assert [line.name for line in week.lines] == [*(f"u{n}" for n in range(11, 3, -1)), "Other"]

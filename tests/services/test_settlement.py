@@ -1,13 +1,14 @@
 """How a call is booked by what its answer told, exactly once, also while Redis is away."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from time import perf_counter
 
 import pytest
 
 from ai_gateway.domain.call import Outcome
 from ai_gateway.domain.money import Money
-from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.domain.usage import HelperUsage, Reading, Usage, UsageStatus
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.open_calls import OpenCall
 from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Timing
@@ -178,6 +179,79 @@ def test_call_without_a_price_is_booked_at_nothing_and_marked(bench: Workbench) 
 def test_price_is_found_by_the_served_model_where_the_asked_one_has_none(bench: Workbench) -> None:
     admitted = bench.admit(bench.make_key(NO_LIMITS), model="lab/unpriced")
     assert settle(bench, admitted, told(UsageStatus.EXACT, served_model="plain")) == COST
+    assert bench.entry().words["price_status"] == "priced"
+
+
+def served(usage: Usage = USAGE, **facts: object) -> Reading:
+    return told(UsageStatus.EXACT, usage, served_model="plain", **facts)
+
+
+def test_surcharge_is_on_every_token_and_named(bench: Workbench) -> None:
+    reading = served(surcharge_percent=10)
+    assert settle(bench, bench.admit(bench.make_key()), reading) == COST * 11 // 10
+    words = bench.entry().words
+    assert (words["price_row"], words["price_status"]) == ("test/lab/plain+10%", "priced")
+
+
+def test_surcharge_holds_where_the_served_model_is_not_told(bench: Workbench) -> None:
+    reading = told(UsageStatus.EXACT, surcharge_percent=10)
+    assert settle(bench, bench.admit(bench.make_key()), reading) == COST * 11 // 10
+
+
+def test_help_of_another_model_is_billed_at_its_own_price(bench: Workbench) -> None:
+    helper = HelperUsage("dear", Usage(input_tokens=10, output_tokens=1))
+    cost = COST + 10 * 5 + 1 * 50
+    assert settle(bench, bench.admit(bench.make_key()), served(helpers=(helper,))) == cost
+    entry = bench.entry()
+    assert (entry.tally["input_tokens"], entry.tally["output_tokens"]) == (110, 51)
+    assert entry.words["price_status"] == "priced"
+    (fact,) = bench.watcher.settled_calls
+    assert fact.cost_by_kind == {"input": 150, "output": 550}
+
+
+def test_help_is_booked_beside_what_is_only_counted(bench: Workbench) -> None:
+    helper = HelperUsage("dear", Usage(input_tokens=10))
+    reading = told(UsageStatus.PARTIAL, served_model="plain", helpers=(helper,))
+    assert settle(bench, bench.admit(bench.make_key()), reading) == COST + 50
+    assert bench.entry().words["confidence"] == "counted"
+
+
+UNPRICED: dict[str, dict[str, object]] = {
+    "something": {"has_unpriced": True},
+    "help of nobody knows whom": {"helpers": (HelperUsage("", Usage(input_tokens=1)),)},
+    "a search": {"usage": replace(USAGE, web_searches=1)},
+    "a dearer tier": {"service_tier": "fast"},
+}
+
+
+@pytest.mark.parametrize("facts", UNPRICED.values(), ids=UNPRICED)
+def test_cost_that_leaves_something_out_is_marked(
+    bench: Workbench, facts: dict[str, object]
+) -> None:
+    reading = replace(served(), **facts)  # type: ignore[arg-type]  # facts of a reading
+    assert settle(bench, bench.admit(bench.make_key()), reading) == COST
+    entry = bench.entry()
+    assert entry.words["price_status"] == "unpriced"
+    assert entry.tally["unpriced"] == 1
+
+
+@pytest.mark.parametrize("tier", [None, "standard", "default", "flex", "unheard-of"])
+def test_plain_price_is_never_too_low_for_a_plain_or_cheaper_tier(
+    bench: Workbench, tier: str | None
+) -> None:
+    settle(bench, bench.admit(bench.make_key()), served(service_tier=tier))
+    assert bench.entry().words["price_status"] == "priced"
+
+
+def test_tier_that_was_asked_for_stands_where_the_answer_tells_none(bench: Workbench) -> None:
+    admitted = bench.admit(bench.make_key(), service_tier="priority")
+    settle(bench, admitted, served())
+    assert bench.entry().words["price_status"] == "unpriced"
+
+
+def test_call_that_is_not_billed_leaves_nothing_out(bench: Workbench) -> None:
+    admitted = bench.admit(bench.make_key(), service_tier="priority")
+    settle(bench, admitted, NOTHING_BILLED)
     assert bench.entry().words["price_status"] == "priced"
 
 

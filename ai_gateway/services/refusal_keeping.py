@@ -1,0 +1,32 @@
+"""Moves refused requests from the stream of the workers into SQL, and forgets old ones."""
+
+from datetime import timedelta
+
+from ai_gateway.domain.clock import Clock
+from ai_gateway.stores.refusals import RefusalStream, RefusalTable
+
+BATCH_ENTRIES = 1_000
+KEPT = timedelta(days=30)
+
+
+class RefusalKeeping:
+    """Duties of the bookkeeper; each may be done twice or at once."""
+
+    def __init__(self, stream: RefusalStream, table: RefusalTable, clock: Clock) -> None:
+        self._stream = stream
+        self._table = table
+        self._clock = clock
+
+    def move(self) -> int:
+        """Move what waits; returns how many entries that were."""
+        moved = 0
+        while True:
+            position = self._table.position()
+            entries = self._stream.read(position, BATCH_ENTRIES)
+            if not entries or not self._table.add(entries, after=position):
+                return moved
+            self._stream.trim(entries[-1][0])
+            moved += len(entries)
+
+    def forget_old(self) -> int:
+        return self._table.prune(self._clock() - KEPT)

@@ -1,0 +1,115 @@
+"""Sums of the whole installation for the system page: outcomes, times and refusals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ai_gateway.stores.refusal_tables import RefusalHour
+from ai_gateway.stores.rollup_tables import LatencyBucket, LatencyDay, OutcomeHour
+from ai_gateway.stores.sql_errors import translated_errors
+from ai_gateway.stores.tables import LedgerEntry, SetAsideEntry, db
+from ai_gateway.stores.usage_sums import Part, Step
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCount:
+    """How many calls to one provider ended so in the hour that began at `hour`."""
+
+    hour: datetime
+    provider: str
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCount:
+    """How many times of one kind fell into a bucket, in the hour or day from `start`."""
+
+    start: datetime
+    kind: str
+    bucket: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalCount:
+    """How many requests were refused for one reason."""
+
+    outcome: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """How much is booked, from when on, and how much could not be."""
+
+    entries: int
+    oldest: datetime | None
+    set_aside: int
+
+
+class SystemSums:
+    """Reads of roll-ups; `LedgerFacts` are from the ends of indexes."""
+
+    @translated_errors()
+    def outcomes(self, since: datetime, until: datetime | None) -> tuple[OutcomeCount, ...]:
+        query = (
+            select(OutcomeHour.hour, OutcomeHour.provider, OutcomeHour.outcome, OutcomeHour.count)
+            .where(*_span(OutcomeHour.hour, since, until), OutcomeHour.count != 0)
+            .order_by(OutcomeHour.hour)
+        )
+        return tuple(OutcomeCount(*row) for row in db.session.execute(query))
+
+    @translated_errors()
+    def times(self, part: Part) -> tuple[TimeCount, ...]:
+        """Over all providers and models, by hour or by day."""
+        if part.step is Step.DAY:
+            start: InstrumentedAttribute[datetime] = LatencyDay.day
+            table: type[LatencyDay | LatencyBucket] = LatencyDay
+        else:
+            start, table = LatencyBucket.hour, LatencyBucket
+        query = (
+            select(start, table.kind, table.bucket, func.sum(table.count))
+            .where(*_span(start, part.since, part.until))
+            .group_by(start, table.kind, table.bucket)
+        )
+        return tuple(
+            # PostgreSQL sums bigint as numeric, which arrives as a Decimal.
+            TimeCount(at, kind, bucket, int(count))
+            for at, kind, bucket, count in db.session.execute(query)
+        )
+
+    @translated_errors()
+    def refusals(self, since: datetime, until: datetime | None) -> tuple[RefusalCount, ...]:
+        """The commonest first."""
+        total = func.sum(RefusalHour.count)
+        query = (
+            select(RefusalHour.outcome, RefusalHour.reason, total)
+            .where(*_span(RefusalHour.hour, since, until))
+            .group_by(RefusalHour.outcome, RefusalHour.reason)
+            .order_by(total.desc(), RefusalHour.reason)
+        )
+        return tuple(
+            RefusalCount(outcome, reason, int(count))
+            for outcome, reason, count in db.session.execute(query)
+        )
+
+    @translated_errors()
+    def ledger(self) -> LedgerFacts:
+        """`entries` is the last number given, since counting rows would read them all."""
+        last, oldest, set_aside = (
+            select(func.max(LedgerEntry.id)).scalar_subquery(),
+            select(func.min(LedgerEntry.admitted_at)).scalar_subquery(),
+            select(func.count(SetAsideEntry.stream_id)).scalar_subquery(),
+        )
+        row = db.session.execute(select(last, oldest, set_aside)).one()
+        return LedgerFacts(row[0] or 0, row[1], row[2])
+
+
+def _span(start: Any, since: datetime, until: datetime | None) -> Sequence[ColumnElement[bool]]:
+    return [start >= since] if until is None else [start >= since, start < until]
