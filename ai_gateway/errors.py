@@ -97,6 +97,26 @@ class ResponseNotFound(CallerError):
         self.response_id = response_id
 
 
+class NotPermitted(CallerError):
+    """Whoever asks is known, but may not do this. The message says what would be needed."""
+
+
+class UserNotFound(CallerError):
+    """No user has this id."""
+
+    def __init__(self, user_id: int) -> None:
+        super().__init__(user_id)
+        self.user_id = user_id
+
+
+class AddressNotFound(CallerError):
+    """Nothing is served at this address."""
+
+
+class WrongMethod(CallerError):
+    """The address is served, but not with this method."""
+
+
 class LimitExceeded(CallerError):
     """A limit of ours refused the call."""
 
@@ -156,8 +176,8 @@ class UpstreamUnavailable(UpstreamError):
         self.status = status
 
 
-class StreamEnded(UpstreamError):
-    """The gateway itself ended a running stream. `reason` comes from a closed set."""
+class CallEnded(UpstreamError):
+    """The gateway itself ended a running call. `reason` comes from a closed set."""
 
     def __init__(self, provider: str, reason: str) -> None:
         super().__init__(provider)

@@ -16,6 +16,7 @@ from ai_gateway.domain.limits import (
     window_end,
 )
 from ai_gateway.domain.money import Money
+from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.services.admission import KeyRing
 from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.virtual_keys import KeyTable
@@ -56,7 +57,10 @@ class KeyHolder:
         return self._keys.identify(credential, fresh=True).record.user_id
 
     def standing(self, user_id: int, zone: ZoneInfo) -> UserStanding:
-        """A user's budgets by the enforcement counters."""
+        """A user's budgets by the enforcement counters; raises `BudgetUnavailable`."""
+        if not self._meter.is_ready():
+            # Counters that nobody has restored yet would look as if nothing had been spent.
+            raise BudgetUnavailable("cold")
         now = self._clock()
         subjects = {Scope.INSTALLATION: 0, Scope.USER: user_id, Scope.KEY: 0}
         limits = self._table.limits({Scope.USER: user_id})

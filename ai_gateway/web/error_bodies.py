@@ -10,8 +10,10 @@ import orjson
 
 from ai_gateway.domain.call import DialectName
 from ai_gateway.errors import (
+    AddressNotFound,
     BudgetExhausted,
     BudgetUnavailable,
+    CallEnded,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
@@ -19,15 +21,17 @@ from ai_gateway.errors import (
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
+    NotPermitted,
     RequestTooLarge,
     ResponseNotFound,
-    StreamEnded,
     UnsupportedEncoding,
     UpstreamRateLimited,
     UpstreamRefusedCredential,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    UserNotFound,
+    WrongMethod,
 )
 from ai_gateway.web import error_messages
 from ai_gateway.web.error_messages import said
@@ -123,6 +127,18 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "not_found_error",
         error_messages.response_not_found,
     ),
+    NotPermitted: ErrorRow(403, "permission_error", "not_permitted", "permission_error", str),
+    UserNotFound: ErrorRow(
+        404,
+        "invalid_request_error",
+        "user_not_found",
+        "not_found_error",
+        said("There is no user of that number."),
+    ),
+    AddressNotFound: ErrorRow(404, "invalid_request_error", "not_found", "not_found_error", str),
+    WrongMethod: ErrorRow(
+        405, "invalid_request_error", "method_not_allowed", "invalid_request_error", str
+    ),
     ModelUnpriced: ErrorRow(
         422,
         "invalid_request_error",
@@ -162,8 +178,13 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         said("The provider did not give a usable answer."),
         _unavailable_headers,
     ),
-    StreamEnded: ErrorRow(
-        502, "server_error", "stream_ended", "api_error", error_messages.stream_ended
+    CallEnded: ErrorRow(
+        502,
+        "server_error",
+        "call_ended",
+        "api_error",
+        error_messages.call_ended,
+        _always(NO_RETRY),
     ),
     UpstreamTimeout: ErrorRow(
         504,
@@ -178,7 +199,7 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "server_error",
         "budget_unavailable",
         "overloaded_error",
-        said("Budgets cannot be checked right now, so the call was not sent. Try again soon."),
+        said("Budgets cannot be read right now, so nothing was sent or changed. Try again soon."),
         _always({"retry-after": "2", **RETRY}),
     ),
     GatewayUnavailable: ErrorRow(

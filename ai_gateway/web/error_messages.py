@@ -11,13 +11,13 @@ from ai_gateway.domain import money
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import (
     BudgetExhausted,
+    CallEnded,
     GatewayError,
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
     RequestTooLarge,
     ResponseNotFound,
-    StreamEnded,
 )
 
 
@@ -86,10 +86,10 @@ def too_large(error: GatewayError) -> str:
     return f"The request body is larger than {limit // 2**20} MB."
 
 
-def stream_ended(error: GatewayError) -> str:
-    reason = error.reason if isinstance(error, StreamEnded) else ""
+def call_ended(error: GatewayError) -> str:
+    reason = error.reason if isinstance(error, CallEnded) else ""
     return {
-        "revoked": "The stream was ended: the key was revoked.",
-        "no_room": "The stream was ended: its budget was used up while the gateway stood still.",
-        "stopping": "The stream was ended: the gateway is restarting.",
-    }.get(reason, "The stream was ended by the gateway.")
+        "revoked": "The call was ended: the key was revoked.",
+        "no_room": "The call was ended: its budget was used up while the gateway stood still.",
+        "stopping": "The call was ended: the gateway is restarting.",
+    }.get(reason, "The call was ended by the gateway.")

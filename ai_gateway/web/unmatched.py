@@ -5,11 +5,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from ai_gateway.domain.call import DialectName
-from ai_gateway.errors import InvalidRequest
+from ai_gateway.errors import AddressNotFound, WrongMethod
 from ai_gateway.web.admin import error_pages
 from ai_gateway.web.error_bodies import error_answer, internal_error
 
-PROGRAM_PATHS = ("/v1/", "/openai/", "/api/")
+API_PATHS = "/api/"
+PROGRAM_PATHS = ("/v1/", "/openai/", API_PATHS)
 
 
 def init_app(app: Flask) -> None:
@@ -22,10 +23,16 @@ def init_app(app: Flask) -> None:
 def _unmatched(error: HTTPException) -> AnyResponse:
     if not request.path.startswith(PROGRAM_PATHS):
         return error_pages.unmatched(error)
-    what = "no such address" if error.code == 404 else "not the method of this address"
-    message = f"{request.method} {request.path[:100]!a}: {what} at this gateway."
-    body = error_answer(InvalidRequest(message), _dialect(), "").body
-    response = Response(body, error.code or 404, {"content-type": "application/json"})
+    asked = f"{request.method} {request.path[:100]!a}"
+    fault = (
+        AddressNotFound(f"{asked}: no such address at this gateway.")
+        if error.code == 404
+        else WrongMethod(f"{asked}: not the method of this address at this gateway.")
+    )
+    answer = error_answer(fault, _dialect(), "")
+    response = Response(answer.body, answer.status, answer.headers)
+    if request.path.startswith(API_PATHS):
+        response.headers["cache-control"] = "no-store"
     allowed = dict(error.get_headers()).get("Allow")
     if allowed:
         response.headers["allow"] = allowed

@@ -10,8 +10,10 @@ import pytest
 from ai_gateway import errors
 from ai_gateway.domain.call import DialectName
 from ai_gateway.errors import (
+    AddressNotFound,
     BudgetExhausted,
     BudgetUnavailable,
+    CallEnded,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
@@ -19,16 +21,18 @@ from ai_gateway.errors import (
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
+    NotPermitted,
     Refusal,
     RequestTooLarge,
     ResponseNotFound,
-    StreamEnded,
     UnsupportedEncoding,
     UpstreamRateLimited,
     UpstreamRefusedCredential,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    UserNotFound,
+    WrongMethod,
 )
 from ai_gateway.web.error_bodies import ROWS, error_answer, error_event, internal_error
 
@@ -94,6 +98,21 @@ TOLD = {
         ModelUnpriced("openai", "gpt-9"),
         422, "invalid_request_error", "model_unpriced", "invalid_request_error",
     ),
+    "NotPermitted": Told(
+        NotPermitted("A key only reads."),
+        403, "permission_error", "not_permitted", "permission_error",
+    ),
+    "UserNotFound": Told(
+        UserNotFound(7), 404, "invalid_request_error", "user_not_found", "not_found_error"
+    ),
+    "AddressNotFound": Told(
+        AddressNotFound("GET '/v1/x': no such address."),
+        404, "invalid_request_error", "not_found", "not_found_error",
+    ),
+    "WrongMethod": Told(
+        WrongMethod("GET '/v1/messages': not the method of this address."),
+        405, "invalid_request_error", "method_not_allowed", "invalid_request_error",
+    ),
     "BudgetExhausted": Told(
         BudgetExhausted(REFUSAL),
         429, "insufficient_quota", "insufficient_quota", "rate_limit_error", "false",
@@ -118,8 +137,8 @@ TOLD = {
         UpstreamTimeout("openai"),
         504, "server_error", "upstream_timeout", "timeout_error", "false",
     ),
-    "StreamEnded": Told(
-        StreamEnded("openai", "revoked"), 502, "server_error", "stream_ended", "api_error"
+    "CallEnded": Told(
+        CallEnded("openai", "revoked"), 502, "server_error", "call_ended", "api_error", "false"
     ),
     "BudgetUnavailable": Told(
         BudgetUnavailable("timeout"),
@@ -289,6 +308,6 @@ def test_a_fault_of_ours_says_nothing_of_it(dialect: DialectName) -> None:
 
 
 @pytest.mark.parametrize("reason", ["revoked", "no_room", "stopping", "drain_limit"])
-def test_a_stream_that_we_end_says_why(reason: str) -> None:
-    event = error_event(StreamEnded("openai", reason), "openai", "")
-    assert b"The stream was ended" in event
+def test_a_call_that_we_end_says_why(reason: str) -> None:
+    event = error_event(CallEnded("openai", reason), "openai", "")
+    assert b"The call was ended" in event

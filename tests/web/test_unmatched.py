@@ -36,7 +36,7 @@ def test_a_program_gets_json_in_anthropics_shape(gateway: GatewayApp) -> None:
     answer = get(gateway, "/v1/nothing", **ANTHROPIC)
     assert answer.status_code == 404
     assert answer.json is not None
-    assert answer.json["error"]["type"] == "invalid_request_error"
+    assert answer.json["error"]["type"] == "not_found_error"
     assert answer.json.keys() == {"type", "error", "request_id"}
 
 

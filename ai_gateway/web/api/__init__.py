@@ -1,0 +1,69 @@
+"""The blueprint below `/api/v1`: the numbers of the pages as JSON, for programs."""
+
+from functools import cache
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ai_gateway.errors import InvalidRequest, RequestTooLarge
+from ai_gateway.web.api import calls, system, usage, user, users
+from ai_gateway.web.api.cors import allow_origin, answer_preflight
+from ai_gateway.web.api.endpoint import JSON, Endpoint, error_response
+from ai_gateway.web.api.openapi import document
+
+MAX_BODY_BYTES = 2**20
+PREFIX = "/api/v1"
+ANALYTICS = "/ai/analytics"
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    user.user_usage,
+    user.user_spend_limit,
+    system.system_usage,
+    system.langsmith_health,
+    usage.series,
+    usage.models,
+    calls.top,
+    calls.activity,
+    users.users,
+    users.user_profile,
+    users.reset_user,
+)
+"""Every address, in the order of the document."""
+
+blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+blueprint.before_request(answer_preflight)
+blueprint.after_request(allow_origin)
+
+for endpoint in ENDPOINTS:
+    blueprint.add_url_rule(
+        ANALYTICS + endpoint.rule,
+        endpoint.view.__name__,
+        endpoint.respond,
+        methods=[endpoint.method],
+    )
+
+
+@blueprint.after_request
+def keep_nowhere(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@blueprint.errorhandler(HTTPException)
+def refuse(error: HTTPException) -> Response:
+    """What the framework refuses by itself while it reads a request."""
+    if isinstance(error, RequestEntityTooLarge):
+        return error_response(RequestTooLarge(MAX_BODY_BYTES))
+    return error_response(InvalidRequest(error.description or "This is no request."))
+
+
+@blueprint.get("/openapi.json")
+def openapi_document() -> Response:
+    """Open to everybody: it tells what every installation serves, and nothing of this one."""
+    return Response(_document(), mimetype=JSON)
+
+
+@cache
+def _document() -> bytes:
+    return document(PREFIX + ANALYTICS, ENDPOINTS)
