@@ -40,6 +40,10 @@ class Span:
     since: datetime
     until: datetime
 
+    def parts(self, zone: ZoneInfo) -> tuple[Part, ...]:
+        """The roll-ups that add up to this span."""
+        return parts_of(self.since, self.until, zone)
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -61,10 +65,6 @@ class Period:
     def last_moment(self) -> datetime:
         """Within the last day that is shown."""
         return self.until if self.is_running else self.until - timedelta(microseconds=1)
-
-    def parts(self, zone: ZoneInfo) -> tuple[Part, ...]:
-        """The roll-ups that add up to this period."""
-        return parts_of(self.since, None if self.is_running else self.until, zone)
 
     def starts(self, zone: ZoneInfo) -> tuple[datetime, ...]:
         """The instants at which the bars of a chart begin, one for each hour or local day."""

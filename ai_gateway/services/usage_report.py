@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import Window, window_id
 from ai_gateway.domain.money import Money
-from ai_gateway.services.periods import AskedRange, Period, last_days, parts_of, period_of
+from ai_gateway.services.periods import AskedRange, Period, last_days, period_of
 from ai_gateway.stores.top_users import TopUsers, UserCostAt
 from ai_gateway.stores.usage_sums import (
     ModelSums,
@@ -158,22 +158,18 @@ class UsageReports:
 
     def _of(self, period: Period, user_id: int | None) -> Usage:
         until = None if period.is_running else period.until
-        rows = self._store.series(Part(period.step, period.since, until), user_id)
-        previous = self._previous(period, user_id)
+        before = () if period.previous is None else period.previous.parts(self._zone)
+        found = self._store.series(Part(period.step, period.since, until), *before, user_id=user_id)
+        rows = tuple(row for row in found if row.part == 0)
+        previous = None if period.previous is None else [row for row in found if row.part > 0]
         return Usage(
             period=period,
             zone=self._zone,
             current=added(row.sums for row in rows),
-            previous=None if previous is None else added(model.sums for model in previous),
+            previous=None if previous is None else added(row.sums for row in previous),
             providers=_by_provider(rows, previous),
             rows=rows,
         )
-
-    def _previous(self, period: Period, user_id: int | None) -> tuple[ModelSums, ...] | None:
-        span = period.previous
-        if span is None:
-            return None
-        return self._store.by_model(parts_of(span.since, span.until, self._zone), user_id)
 
 
 def _series(
@@ -192,7 +188,7 @@ def added(sums: Iterable[UsageSums]) -> UsageSums:
 
 
 def _by_provider(
-    rows: Sequence[ModelSumsAt], previous: Sequence[ModelSums] | None
+    rows: Sequence[ModelSumsAt], previous: Sequence[ModelSumsAt] | None
 ) -> tuple[ProviderUsage, ...]:
     models: dict[tuple[str, str], list[UsageSums]] = defaultdict(list)
     for row in rows:
@@ -213,7 +209,7 @@ def _by_provider(
     return tuple(sorted(found, key=lambda row: (-row.sums.cost, row.provider)))
 
 
-def _sums_by_provider(models: Iterable[ModelSums]) -> dict[str, UsageSums]:
+def _sums_by_provider(models: Iterable[ModelSumsAt]) -> dict[str, UsageSums]:
     found: dict[str, list[UsageSums]] = defaultdict(list)
     for model in models:
         found[model.provider].append(model.sums)

@@ -106,7 +106,7 @@ class UserDetails:
     def _burn_up(self, chosen: ChosenUsers, user_id: int, zone: ZoneInfo) -> BurnUp:
         now = chosen.moment.now
         month = window_start(Window.MONTH, now, zone)
-        rows = self._sums.series(Part(Step.HOUR, month, None), user_id)
+        rows = self._sums.series(Part(Step.HOUR, month, None), user_id=user_id)
         today = now.astimezone(zone).date()
         costs = [0] * today.day
         for row in rows:

@@ -7,8 +7,10 @@ from sqlalchemy import select
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.stores.budget_use import BudgetUseStore
 from ai_gateway.stores.recent_calls import RecentCalls
+from ai_gateway.stores.recent_refusals import RecentRefusals
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.sql_errors import translated_errors
+from ai_gateway.stores.system_sums import SystemSums
 from ai_gateway.stores.tables import User, VirtualKey, db
 from ai_gateway.stores.top_users import TopUsers
 
@@ -29,6 +31,8 @@ class ReportingStore:
         self.budgets = BudgetUseStore()
         self.top_users = TopUsers()
         self.calls = RecentCalls()
+        self.refusals = RecentRefusals()
+        self.system = SystemSums()
 
     @translated_errors()
     def set_up_facts(self) -> SetUpFacts:

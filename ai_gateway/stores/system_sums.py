@@ -1,5 +1,6 @@
 """Sums of the whole installation for the system page: outcomes, times and refusals."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_gateway.stores.refusal_tables import RefusalHour
 from ai_gateway.stores.rollup_tables import LatencyBucket, LatencyDay, OutcomeHour
+from ai_gateway.stores.rollups import DURATION
 from ai_gateway.stores.sql_errors import translated_errors
 from ai_gateway.stores.tables import LedgerEntry, SetAsideEntry, db
 from ai_gateway.stores.usage_sums import Part, Step
@@ -68,11 +70,7 @@ class SystemSums:
     @translated_errors()
     def times(self, part: Part) -> tuple[TimeCount, ...]:
         """Over all providers and models, by hour or by day."""
-        if part.step is Step.DAY:
-            start: InstrumentedAttribute[datetime] = LatencyDay.day
-            table: type[LatencyDay | LatencyBucket] = LatencyDay
-        else:
-            start, table = LatencyBucket.hour, LatencyBucket
+        table, start = _latencies(part)
         query = (
             select(start, table.kind, table.bucket, func.sum(table.count))
             .where(*_span(start, part.since, part.until))
@@ -83,6 +81,20 @@ class SystemSums:
             TimeCount(at, kind, bucket, int(count))
             for at, kind, bucket, count in db.session.execute(query)
         )
+
+    @translated_errors()
+    def durations(self, part: Part) -> dict[str, dict[int, int]]:
+        """How many calls to each provider fell into each bucket of duration."""
+        table, start = _latencies(part)
+        query = (
+            select(table.provider, table.bucket, func.sum(table.count))
+            .where(*_span(start, part.since, part.until), table.kind == DURATION)
+            .group_by(table.provider, table.bucket)
+        )
+        found: dict[str, dict[int, int]] = defaultdict(dict)
+        for provider, bucket, count in db.session.execute(query):
+            found[provider][bucket] = int(count)
+        return found
 
     @translated_errors()
     def refusals(self, since: datetime, until: datetime | None) -> tuple[RefusalCount, ...]:
@@ -113,3 +125,11 @@ class SystemSums:
 
 def _span(start: Any, since: datetime, until: datetime | None) -> Sequence[ColumnElement[bool]]:
     return [start >= since] if until is None else [start >= since, start < until]
+
+
+def _latencies(
+    part: Part,
+) -> tuple[type[LatencyDay | LatencyBucket], InstrumentedAttribute[datetime]]:
+    if part.step is Step.DAY:
+        return LatencyDay, LatencyDay.day
+    return LatencyBucket, LatencyBucket.hour

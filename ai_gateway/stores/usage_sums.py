@@ -12,7 +12,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.stores.rollup_tables import ModelDay, ModelHour, UsageHour
@@ -93,8 +93,12 @@ class ModelSums:
 
 @dataclass(frozen=True, slots=True)
 class ModelSumsAt:
-    """What went to one model in the hour or day that began at `start`."""
+    """What went to one model in the hour or day that began at `start`.
 
+    `part` is the place of its part among those that were asked for.
+    """
+
+    part: int
     start: datetime
     provider: str
     model: str
@@ -105,33 +109,16 @@ class UsageSumsStore:
     """Reads of the roll-ups; without a `user_id`, of the whole installation."""
 
     @translated_errors()
-    def by_model(self, parts: Sequence[Part], user_id: int | None = None) -> tuple[ModelSums, ...]:
-        """The models of a span that is cut into parts, the dearest first."""
-        rows = union_all(*(_rows(part, user_id) for part in parts)).subquery()
+    def series(self, *parts: Part, user_id: int | None = None) -> tuple[ModelSumsAt, ...]:
+        """The sums of each hour or day of each part, in one statement; a user's are by the hour."""
+        numbered = (_rows(part, number, user_id) for number, part in enumerate(parts))
+        rows = union_all(*numbered).subquery()
+        key = [rows.c[name] for name in ("part", "start", "provider", "model")]
         sums = [func.sum(rows.c[name]) for name in _SUMMED]
-        query = (
-            select(rows.c.provider, rows.c.model, *sums)
-            .group_by(rows.c.provider, rows.c.model)
-            .order_by(func.sum(rows.c.cost_nano_usd).desc(), rows.c.provider, rows.c.model)
-        )
+        query = select(*key, *sums).group_by(*key).order_by(*key)
         return tuple(
-            ModelSums(provider, model, _read_sums(numbers))
-            for provider, model, *numbers in db.session.execute(query)
-        )
-
-    @translated_errors()
-    def series(self, part: Part, user_id: int | None = None) -> tuple[ModelSumsAt, ...]:
-        """The sums of each hour or day; one user's are always by the hour."""
-        rows = _rows(part, user_id).subquery()
-        sums = [func.sum(rows.c[name]) for name in _SUMMED]
-        query = (
-            select(rows.c.start, rows.c.provider, rows.c.model, *sums)
-            .group_by(rows.c.start, rows.c.provider, rows.c.model)
-            .order_by(rows.c.start, rows.c.provider, rows.c.model)
-        )
-        return tuple(
-            ModelSumsAt(start, provider, model, _read_sums(numbers))
-            for start, provider, model, *numbers in db.session.execute(query)
+            ModelSumsAt(part, start, provider, model, _read_sums(numbers))
+            for part, start, provider, model, *numbers in db.session.execute(query)
         )
 
 
@@ -148,7 +135,7 @@ _SUMMED = (
 )
 
 
-def _rows(part: Part, user_id: int | None) -> Select[tuple[object, ...]]:
+def _rows(part: Part, number: int, user_id: int | None) -> Select[tuple[object, ...]]:
     table: type[UsageHour | ModelHour | ModelDay]
     if user_id is not None:
         table, start = UsageHour, UsageHour.hour
@@ -162,7 +149,8 @@ def _rows(part: Part, user_id: int | None) -> Select[tuple[object, ...]]:
     if user_id is not None:
         where.append(UsageHour.user_id == user_id)
     summed = [getattr(table, name) for name in _SUMMED]
-    return select(start.label("start"), table.provider, table.model, *summed).where(*where)
+    place = literal(number).label("part")
+    return select(place, start.label("start"), table.provider, table.model, *summed).where(*where)
 
 
 def _read_sums(row: Sequence[Any]) -> UsageSums:

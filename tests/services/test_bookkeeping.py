@@ -2,10 +2,12 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -485,6 +487,31 @@ class TestRunning:
             small_office.settle(1)
             wait_for(small_office.booked, "it is booked")
         assert waits(caplog) == {"figures", "mirror_refusals"}
+
+    def test_what_redis_wrote_goes_to_the_disk_each_second(
+        self, small_office: Office, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Also after the disk refused it once."""
+        writes: list[float] = []
+
+        def write_to_disk() -> None:
+            writes.append(time.monotonic())
+            if len(writes) == 1:
+                raise GatewayUnavailable
+
+        stores = BookkeeperStores(
+            small_office.store.outbox,
+            small_office.store.published,
+            small_office.ledger,
+            write_to_disk,
+        )
+        small_office.bookkeeper = Bookkeeper(
+            stores, small_office.admin, clock=small_office.clock, zone=UTC_ZONE
+        )
+        with small_office.working():
+            wait_for(lambda: len(writes) >= 3, "it is written")
+        assert all(later - earlier > 0.9 for earlier, later in pairwise(writes))
+        assert waits(caplog) == {"write_to_disk"}
 
     def test_it_waits_for_another_process_that_writes_sqlite(
         self, small_office: Office, tmp_path: Path

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import redis
 
-from ai_gateway.services.health import UPDATED_AT, Health
+from ai_gateway.services.health import UPDATED_AT, Health, LiveState
 from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.outbox import PublishedState
 from ai_gateway.stores.redis_client import connect
@@ -50,6 +50,25 @@ def test_gateway_is_ready_once_the_counters_can_be_trusted(
     before = health.is_ready()
     PublishedState(redis_client).restore([], "epoch-1")
     assert (before, health.is_ready()) == (False, True)
+
+
+def test_pages_learn_how_far_the_ledger_is_behind(
+    redis_client: redis.Redis, clock: SetClock
+) -> None:
+    health = health_on(redis_client, clock)
+    assert health.live_state() == LiveState()
+    PublishedState(redis_client).write_figures({**FIGURES, UPDATED_AT: NOW.isoformat()})
+    assert health.live_state() == LiveState(ledger_lag=timedelta(seconds=2))
+    clock.now += timedelta(minutes=7)
+    assert health.live_state() == LiveState(ledger_lag=timedelta(minutes=7))
+
+
+def test_pages_learn_since_when_redis_is_away(away: redis.Redis, clock: SetClock) -> None:
+    health = health_on(away, clock)
+    first = clock.now
+    assert health.live_state() == LiveState(redis_down_since=first)
+    clock.now += timedelta(minutes=1)
+    assert health.live_state() == LiveState(redis_down_since=first)
 
 
 def test_gateway_is_not_ready_without_redis(away: redis.Redis, clock: SetClock) -> None:

@@ -12,7 +12,11 @@ from ai_gateway.domain.limits import BudgetState
 from ai_gateway.services.periods import AskedRange, RangeName
 from ai_gateway.services.reports import Reports
 from ai_gateway.services.usage_report import Dimension, UsageReports, added
+from ai_gateway.stores.refusal_tables import RefusalHour, RefusalRow
 from ai_gateway.stores.reporting import ReportingStore
+from ai_gateway.stores.rollup_tables import LatencyDay
+from ai_gateway.stores.rollups import bucket_of
+from ai_gateway.stores.tables import db
 from ai_gateway.stores.top_users import TopUsers
 from ai_gateway.stores.usage_sums import UsageSumsStore
 from tests.seeding import (
@@ -58,7 +62,7 @@ def _reports(zone: ZoneInfo, clock: SetClock | None = None) -> Reports:
 def test_an_empty_installation_has_numbers_too(reports: Reports) -> None:
     overview = reports.overview(AskedRange(RangeName.HOURS_24))
     assert (overview.usage.current.cost, overview.usage.current.error_rate) == (0, None)
-    assert (overview.usage.providers, overview.spenders, overview.recent) == ((), (), ())
+    assert (overview.usage.providers, overview.spenders, overview.activity) == ((), (), ())
     assert (overview.installation.spent, overview.installation.percent) == (0, 0)
 
 
@@ -90,7 +94,7 @@ def test_at_most_ten_spenders_and_twenty_calls(reports: Reports) -> None:
         add_entry(f"r{number}", admitted_at=NOW - timedelta(minutes=number))
     overview = reports.overview(AskedRange())
     assert [spender.user.user_id for spender in overview.spenders] == list(range(24, 14, -1))
-    assert len(overview.recent) == 20
+    assert len(overview.activity) == 20
 
 
 def test_the_overview_needs_few_statements(reports: Reports) -> None:
@@ -114,10 +118,10 @@ def test_no_page_sums_the_ledger(reports: Reports) -> None:
 def test_a_projection_needs_three_active_days_of_the_last_seven(reports: Reports) -> None:
     for days_ago in (0, 1, 2):
         add_usage(HOUR - timedelta(days=days_ago), 1, cost_nano_usd=70)
-    assert reports.overview(AskedRange()).projected is None
+    assert reports.overview(AskedRange()).lately.projected is None
     add_usage(HOUR - timedelta(days=7), 1, cost_nano_usd=70)
     # 23 November has seven days left; the last seven full days cost 210.
-    assert reports.overview(AskedRange(RangeName.HOURS_24)).projected == 280 + 210
+    assert reports.overview(AskedRange(RangeName.HOURS_24)).lately.projected == 280 + 210
 
 
 def test_a_projection_counts_the_last_days_of_the_month_before(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_a_projection_counts_the_last_days_of_the_month_before(tmp_path: Path) -
     for day in (27, 29, 31):
         add_usage(datetime(2026, 10, day, 9, tzinfo=NOW.tzinfo), 1, cost_nano_usd=70)
     add_usage(clock(), 1, cost_nano_usd=5)
-    assert _reports(UTC_ZONE, clock).overview(AskedRange()).projected == 5 + 28 * 30
+    assert _reports(UTC_ZONE, clock).overview(AskedRange()).lately.projected == 5 + 28 * 30
 
 
 def test_a_provider_of_whose_calls_many_fail_this_hour_is_in_trouble(reports: Reports) -> None:
@@ -133,7 +137,7 @@ def test_a_provider_of_whose_calls_many_fail_this_hour_is_in_trouble(reports: Re
     add_usage(HOUR, 1, "groq", requests=4, failures=4)
     add_usage(HOUR, 1, "mistral", requests=100, failures=9)
     add_usage(HOUR - timedelta(hours=1), 1, "anthropic", requests=9, failures=9)
-    trouble = reports.overview(AskedRange()).trouble
+    trouble = reports.overview(AskedRange()).lately.trouble
     assert [(one.provider, one.error_rate) for one in trouble] == [("openai", Fraction(1, 4))]
 
 
@@ -158,3 +162,40 @@ def test_users_over_time_and_the_rest_are_the_whole(reports: Reports) -> None:
     assert len(names) <= 9
     week = reports.overview(AskedRange(), Dimension.USER).series
     assert [line.name for line in week.lines] == [*(f"u{n}" for n in range(11, 3, -1)), "Other"]
+
+
+def test_activity_is_of_calls_and_refusals_and_refusals_are_in_no_total(reports: Reports) -> None:
+    user_id = add_user("ann")
+    for minutes in (0, 2, 4):
+        add_entry(f"r{minutes}", user_id=user_id, admitted_at=NOW - timedelta(minutes=minutes))
+    for minutes in (1, 3):
+        db.session.add(
+            RefusalRow(
+                at=NOW - timedelta(minutes=minutes),
+                outcome="budget_blocked",
+                reason="user_day",
+                operation="chat",
+                request_id=f"x{minutes}",
+                user_id=user_id,
+                key_id="k1",
+                model="gpt-4o",
+            )
+        )
+    hours = {HOUR: 2, HOUR - timedelta(days=1): 5, HOUR - timedelta(days=30): 100}
+    for hour, count in hours.items():
+        db.session.add(RefusalHour(hour=hour, outcome="x", reason="y", count=count))
+    db.session.commit()
+    overview = reports.overview(AskedRange())
+    assert [one.request_id for one in overview.activity] == ["r0", "x1", "r2", "x3", "r4"]
+    assert (overview.refused, overview.usage.current.requests) == (7, 0)
+    assert reports.overview(AskedRange(RangeName.HOURS_24)).refused == 2
+
+
+def test_providers_have_the_time_below_which_most_calls_stayed(reports: Reports) -> None:
+    day = HOUR.replace(hour=0)
+    for bucket, count in ((bucket_of(1000), 94), (bucket_of(9000), 6)):
+        db.session.add(
+            LatencyDay(day=day, provider="openai", kind="duration", bucket=bucket, count=count)
+        )
+    db.session.commit()
+    assert reports.overview(AskedRange()).p95_ms == {"openai": pytest.approx(9000, rel=0.05)}

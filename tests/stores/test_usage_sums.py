@@ -18,13 +18,11 @@ def store(sql_database: str) -> UsageSumsStore:
 
 
 @pytest.mark.parametrize("part", [Part(Step.HOUR, HOUR, None), Part(Step.DAY, DAY, None)])
-def test_models_are_summed_over_users_and_the_dearest_comes_first(
-    store: UsageSumsStore, part: Part
-) -> None:
+def test_models_are_summed_over_users(store: UsageSumsStore, part: Part) -> None:
     add_usage(HOUR, 1, "openai", cost_nano_usd=5, requests=2, input_tokens=10, output_tokens=1)
     add_usage(HOUR, 2, "openai", cost_nano_usd=6, requests=3, cached_input_tokens=4, failures=1)
     add_usage(HOUR, 1, "anthropic", model="claude", cost_nano_usd=12, cancellations=1, unpriced=1)
-    first, second = store.by_model([part])
+    first, second = store.series(part)
     assert (first.provider, first.model, first.sums.unpriced) == ("anthropic", "claude", 1)
     assert (second.sums.requests, second.sums.tokens, second.sums.cost) == (5, 11, 11)
     assert (second.sums.failures, second.sums.cached_input_tokens) == (1, 4)
@@ -38,14 +36,18 @@ def test_parts_of_hours_and_days_add_up_and_end_before_their_end(store: UsageSum
         Part(Step.DAY, DAY - timedelta(days=1), DAY),
         Part(Step.HOUR, DAY, HOUR),
     )
-    (only,) = store.by_model(parts)
-    assert only.sums.cost == 2 + 24 + 7
+    found = store.series(*parts)
+    assert [sum(row.sums.cost for row in found if row.part == part) for part in range(3)] == [
+        2,
+        24,
+        7,
+    ]
 
 
 def test_one_users_sums_leave_out_everybody_else(store: UsageSumsStore) -> None:
     add_usage(HOUR, 1, cost_nano_usd=5)
     add_usage(HOUR, 2, cost_nano_usd=7)
-    (mine,) = store.by_model([Part(Step.DAY, DAY, None)], user_id=1)
+    (mine,) = store.series(Part(Step.DAY, DAY, None), user_id=1)
     assert mine.sums.cost == 5
     assert [row.sums.cost for row in store.series(Part(Step.DAY, DAY, None), user_id=2)] == [7]
 
@@ -63,7 +65,7 @@ def test_a_series_has_one_row_for_each_hour_and_model(store: UsageSumsStore) -> 
 
 
 def test_sums_of_nothing_have_no_averages(store: UsageSumsStore) -> None:
-    assert store.by_model([Part(Step.DAY, DAY, None)]) == ()
+    assert store.series(Part(Step.DAY, DAY, None)) == ()
     nothing = UsageSums()
     assert (nothing.error_rate, nothing.average_cost, nothing.average_latency_ms) == (None,) * 3
 
@@ -71,7 +73,8 @@ def test_sums_of_nothing_have_no_averages(store: UsageSumsStore) -> None:
 def test_large_sums_stay_exact(store: UsageSumsStore) -> None:
     add_usage(HOUR, 1, cost_nano_usd=2**62 - 1, requests=3, failures=1)
     add_usage(HOUR - timedelta(days=1), 1, cost_nano_usd=2**61 + 1, requests=0)
-    (only,) = store.by_model([Part(Step.DAY, DAY - timedelta(days=1), None)])
-    assert only.sums.cost == 2**62 + 2**61
-    assert only.sums.average_cost == Fraction(2**62 + 2**61, 3)
-    assert only.sums.error_rate == Fraction(1, 3)
+    found = store.series(Part(Step.DAY, DAY - timedelta(days=1), None))
+    total = UsageSums.of_all(row.sums for row in found)
+    assert total.cost == 2**62 + 2**61
+    assert total.average_cost == Fraction(2**62 + 2**61, 3)
+    assert total.error_rate == Fraction(1, 3)

@@ -18,7 +18,7 @@ from ai_gateway.web.admin.provider_table import ProviderChoices, sorted_provider
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
 from ai_gateway.web.admin.staff import StaffView
 from ai_gateway.web.admin.usage_charts import Measure, usage_chart, values_of
-from ai_gateway.web.admin.wording import outcome_words
+from ai_gateway.web.admin.wording import outcome_words, refusal_words
 from ai_gateway.web.context import services
 from ai_gateway.web.formatting import count, rate
 
@@ -56,6 +56,8 @@ class OverviewView(StaffView):
             sparks=_sparks(overview),
             providers=sorted_providers(overview.usage.providers, order),
             outcome_words=outcome_words,
+            refusal_words=refusal_words,
+            tracing=services().tracing_health(),
             base_url=request.url_root,
             refresh_seconds=REFRESH_SECONDS,
         )
@@ -93,7 +95,7 @@ def _attention(overview: Overview) -> list[tuple[str, str, str]]:
     if warning:
         href = url_for("userspend.index", filter="warning")
         items.append(("warning", f"{_counted(warning, 'user')} over 80 %", href))
-    for trouble in overview.trouble:
+    for trouble in overview.lately.trouble:
         words = f"{trouble.provider}: {rate(trouble.error_rate)} errors this hour"
         items.append(("exceeded", words, "#recent"))
     if unpriced:
