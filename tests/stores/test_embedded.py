@@ -13,6 +13,7 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
+from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores import embedded
 from ai_gateway.stores.embedded import EmbeddedStoreError
 from tests.tools import program
@@ -176,6 +177,17 @@ def test_machine_without_any_server_is_told(tmp_path: Path) -> None:
     assert answer.startswith("no Valkey for this machine: install valkey-server")
 
 
+def test_disk_that_does_not_take_what_valkey_wrote_is_told(tmp_path: Path) -> None:
+    embedded.write_to_disk(tmp_path)
+    folder = tmp_path / "valkey" / "appendonlydir"
+    folder.mkdir(parents=True)
+    (folder / "gone.incr.aof").symlink_to(tmp_path / "nowhere")
+    embedded.write_to_disk(tmp_path)
+    (folder / "1.incr.aof").symlink_to("/dev/null")  # there is nothing to write of it
+    with pytest.raises(GatewayUnavailable):
+        embedded.write_to_disk(tmp_path)
+
+
 class TestValkey:
     """The server that the command starts: the wheel's, or the system's in its place."""
 
@@ -199,12 +211,21 @@ class TestValkey:
     def test_keeps_every_write_and_takes_no_more_than_its_share(self, store: "redis.Redis") -> None:
         wanted = {
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "no",
             "save": "",
             "maxmemory": str(512 * 1024 * 1024),
             "maxmemory-policy": "noeviction",
         }
         assert {name: store.config_get(name)[name] for name in wanted} == wanted
+
+    def test_files_can_be_written_to_the_disk_beside_it(
+        self, store: "redis.Redis", tmp_path: Path
+    ) -> None:
+        store.set("money", "nano-dollars")
+        data_dir = tmp_path / "with space"
+        (file,) = (data_dir / "valkey/appendonlydir").glob("*.incr.aof")
+        assert b"nano-dollars" in file.read_bytes()
+        embedded.write_to_disk(data_dir)
 
     def test_leaves_its_files_in_the_data_folder(
         self, store: "redis.Redis", tmp_path: Path

@@ -1,0 +1,34 @@
+"""Puts the bookkeeper together; it has a connection to Redis of its own, which may wait longer."""
+
+from dataclasses import replace
+
+from ai_gateway.domain.clock import Clock
+from ai_gateway.factory.from_settings import redis_url
+from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.refusal_keeping import RefusalKeeping
+from ai_gateway.settings import Settings
+from ai_gateway.stores import embedded
+from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.outbox import Outbox, PublishedState
+from ai_gateway.stores.redis_client import connect
+from ai_gateway.stores.redis_facts import RedisProbe
+from ai_gateway.stores.refusals import RefusalStream, RefusalTable
+from ai_gateway.stores.tables import db
+
+REDIS_SECONDS = 5.0
+
+
+def make_bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
+    client = connect(redis_url(settings), timeout_seconds=REDIS_SECONDS)
+    refused = RefusalTable(db.engine, settings.timezone)
+    stores = BookkeeperStores(
+        Outbox(client),
+        PublishedState(client),
+        Ledger(db.engine, settings.timezone),
+        refusals=RefusalKeeping(RefusalStream(client), refused, clock),
+        policy=RedisProbe(client).policy,
+    )
+    if not settings.redis_url:
+        stores = replace(stores, write_to_disk=lambda: embedded.write_to_disk(settings.data_dir))
+    return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
