@@ -15,7 +15,7 @@ from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id,
 from ai_gateway.domain.money import NANO_PER_USD, Money
 from ai_gateway.stores import rollups
 from ai_gateway.stores.passwords import hash_password
-from ai_gateway.stores.refusal_tables import RefusalHour
+from ai_gateway.stores.refusal_tables import RefusalHour, RefusalRow
 from ai_gateway.stores.rollup_tables import (
     LatencyBucket,
     LatencyDay,
@@ -269,13 +269,15 @@ def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
         if scope is Scope.INSTALLATION and len(window) == len("2026-11"):
             add_account(window, total)
     _seed_limits(ids, spent, now, zone)
-    _seed_system(made, zone, chance)
+    _seed_system(made, ids, now, zone)
     for number in range(24):
         _seed_call(number, ids, now, chance)
 
 
-def _seed_system(made: list[MadeHour], zone: ZoneInfo, chance: random.Random) -> None:
+def _seed_system(made: list[MadeHour], ids: list[int], now: datetime, zone: ZoneInfo) -> None:
     """How the calls of the story ended and how long they took, and what was refused."""
+    # Numbers of its own, so that those of the story stay what they were.
+    chance = random.Random(20261124)  # as above
     outcomes: Counter[tuple[datetime, str, str]] = Counter()
     times: Counter[tuple[datetime, str, str, int]] = Counter()
     for row in made:
@@ -310,7 +312,23 @@ def _seed_system(made: list[MadeHour], zone: ZoneInfo, chance: random.Random) ->
                 RefusalHour(hour=hour, outcome=outcome, reason=reason, count=chance.randint(0, 9))
             )
     db.session.add_all(rows)
+    db.session.add_all(_refusals(ids, now))
     db.session.commit()
+
+
+def _refusals(ids: list[int], now: datetime) -> Iterator[RefusalRow]:
+    """Two of a user whose day has no room for them any more."""
+    for minutes in (3, 16):
+        yield RefusalRow(
+            at=now - timedelta(minutes=minutes),
+            outcome="budget_blocked",
+            reason="user_day",
+            operation="chat",
+            request_id=f"req_refused_{minutes}",
+            user_id=ids[1],
+            key_id="k0000001",
+            model="gpt-4.1",
+        )
 
 
 def _made_hours(
