@@ -60,7 +60,7 @@ def usage_chart(
     ]
     plan = [] if pace is None else [_plan(pace, len(series.starts))]
     return Chart(
-        id="usage",
+        id="usage-chart",
         title=_TITLES[measure],
         kind=ChartKind.BARS,
         labels=start_labels(series.starts, period, zone),
