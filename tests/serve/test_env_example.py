@@ -1,4 +1,4 @@
-"""`.env.example` names every setting of the operator with its default, and nothing else."""
+"""`.env.example` names every setting of the operator and of compose.yaml, and nothing else."""
 
 import io
 import re
@@ -9,9 +9,14 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from ai_gateway.settings import OWN_VARIABLES, read_settings
+from tests.deploy.compose import compose_variables
 
 EXAMPLE = (Path(__file__).resolve().parents[2] / ".env.example").read_text()
-SET_BY_THE_GATEWAY = {"AI_GATEWAY_WORKER_SLOT", "PROMETHEUS_MULTIPROC_DIR"}
+SET_BY_THE_GATEWAY = {
+    "AI_GATEWAY_WORKER_SLOT",
+    "AI_GATEWAY_STARTED_AT",
+    "PROMETHEUS_MULTIPROC_DIR",
+}
 
 
 class ReadNames(Mapping[str, str]):
@@ -41,7 +46,7 @@ def examples() -> dict[str, str]:
 def test_names_are_those_that_are_read() -> None:
     env = ReadNames()
     read_settings(env)
-    assert set(examples()) == env.names - SET_BY_THE_GATEWAY
+    assert set(examples()) == (env.names | compose_variables()) - SET_BY_THE_GATEWAY
     assert env.names >= OWN_VARIABLES
 
 
