@@ -11,12 +11,16 @@ from pathlib import Path
 # Run as a file, Python looks for modules beside it and not in the project.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from grafana import overview
+from grafana import executive, operations, users_and_budgets
 from grafana.classic import dashboard
 
 FOLDER = Path(__file__).parent / "dashboards"
 
-BOARDS = {"gateway.json": overview.BOARD}
+BOARDS = {
+    "executive.json": executive.BOARD,
+    "operations.json": operations.BOARD,
+    "users-and-budgets.json": users_and_budgets.BOARD,
+}
 
 
 def main() -> int:

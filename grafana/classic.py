@@ -1,4 +1,4 @@
-"""A whole board as Grafana's classic dashboard JSON, schema 42: variables, rows, layout.
+"""A whole board as Grafana's classic dashboard JSON, schema 42: rows, layout, links, marks.
 
 Grafana 11 and 12 read this format as it is, 13 converts it on load.
 """
@@ -6,10 +6,13 @@ Grafana 11 and 12 read this format as it is, 13 converts it on load.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from grafana.visualisations import DATA_SOURCE, Json, Panel
+from grafana.panel import DATA_SOURCE, Json, Link, Panel
+from grafana.queries import promql
+from grafana.variables import Choice, variables
 
 GRID_WIDTH = 24
 ROW_HEIGHT = 1
+TAG = "ai-gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +21,6 @@ class Row:
 
     title: str
     panels: tuple[Panel, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A choice at the head of the board; `query` is Grafana's `label_values(...)`."""
-
-    name: str
-    label: str
-    query: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,9 @@ class Board:
     since: str
     """Start of the time that it shows at first, such as `now-24h`."""
     refresh: str
-    variables: tuple[Variable, ...]
+    choices: tuple[Choice, ...]
+    staff_page: Link
+    """The page of the gateway with the same figures."""
     rows: tuple[Row, ...]
 
 
@@ -48,14 +44,16 @@ def dashboard(board: Board) -> Json:
         "uid": board.uid,
         "title": board.title,
         "description": board.description,
-        "tags": ["ai-gateway"],
+        "tags": [TAG],
         "schemaVersion": 42,
         "editable": True,
         "graphTooltip": 1,  # the cross-hair is shared by all panels
         "timezone": "browser",
         "time": {"from": board.since, "to": "now"},
         "refresh": board.refresh,
-        "templating": {"list": [_data_source(), *map(_variable, board.variables)]},
+        "links": [_other_boards(), _link(board.staff_page)],
+        "annotations": {"list": [_restarts()]},
+        "templating": {"list": variables(board.choices)},
         "panels": list(_placed(board.rows)),
     }
 
@@ -84,30 +82,47 @@ def _placed(rows: Sequence[Row]) -> Iterator[Json]:
                 left, top = 0, top + height
 
 
-def _data_source() -> Json:
+def _other_boards() -> Json:
+    """The boards of our tag, with the time and the choices made here."""
     return {
-        "type": "datasource",
-        "name": "datasource",
-        "label": "Data source",
-        "query": "prometheus",
-        "refresh": 1,
-        "multi": False,
-        "includeAll": False,
+        "type": "dashboards",
+        "title": "Boards",
+        "tags": [TAG],
+        "asDropdown": False,
+        "icon": "dashboard",
+        "tooltip": "",
+        "targetBlank": False,
+        "includeVars": True,
+        "keepTime": True,
     }
 
 
-def _variable(variable: Variable) -> Json:
+def _link(link: Link) -> Json:
     return {
-        "type": "query",
-        "name": variable.name,
-        "label": variable.label,
+        "type": "link",
+        "title": link.title,
+        "url": link.url,
+        "tags": [],
+        "asDropdown": False,
+        "icon": "external link",
+        "tooltip": "",
+        "targetBlank": True,
+        "includeVars": False,
+        "keepTime": False,
+    }
+
+
+def _restarts() -> Json:
+    """A mark where an instance was started: its counters began anew there."""
+    # The value is the moment, so that every scrape tells the same mark.
+    return {
+        "name": "Restarts",
+        "enable": True,
+        "iconColor": "blue",
         "datasource": DATA_SOURCE,
-        "definition": variable.query,
-        "query": {"query": variable.query, "refId": f"Variable-{variable.name}"},
-        "refresh": 2,  # when the time range changes
-        "sort": 1,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": ["All"], "value": ["$__all"]},
+        "expr": promql("1000 * max by (instance) (ai_gateway_start_time_seconds{<SEL>})").expr,
+        "useValueForTime": True,
+        "step": "60s",
+        "titleFormat": "Start of {{instance}}",
+        "tagKeys": "instance",
     }

@@ -1,53 +1,6 @@
-"""Panels of Grafana's classic dashboard JSON: one function for each visualisation.
+"""Grafana's visualisations: one function for each, from a panel's row to its JSON."""
 
-Knows no metric and no board of ours; those are in the tables.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-Json = dict[str, Any]
-Steps = tuple[tuple[float, str], ...]
-
-# The data source is a variable, so that a board can be imported next to any Prometheus.
-DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One PromQL expression; `legend` names the series, in tables the column."""
-
-    expr: str
-    legend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How one series or column differs from the rest of its panel."""
-
-    colour: str = ""
-    unit: str = ""
-    steps: Steps = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One line of a board's table."""
-
-    title: str
-    view: Callable[["Panel"], Json]
-    """One of the functions below."""
-    unit: str
-    size: tuple[int, int]
-    """Width in 24ths of the board, and height in grid units."""
-    why: str
-    """What the reader learns from it: shown behind the (i) of the panel."""
-    queries: tuple[Query, ...]
-    steps: Steps = ()
-    """Thresholds, lowest first, as (from, colour); empty where nobody would act."""
-    looks: Mapping[str, Look] = field(default_factory=dict)
-    """Exceptions by the name of the series or column."""
+from grafana.panel import Json, Panel, body, instant_targets, targets
 
 
 def stat(panel: Panel) -> Json:
@@ -64,9 +17,43 @@ def stat(panel: Panel) -> Json:
 
 def sparkline(panel: Panel) -> Json:
     """One number as of now over its recent course."""
-    body = stat(panel)
-    body["options"]["graphMode"] = "area"
-    return body | {"targets": _targets(panel.queries)}
+    made = stat(panel)
+    made["options"]["graphMode"] = "area"
+    return made | {"targets": targets(panel.queries)}
+
+
+def named_stats(panel: Panel) -> Json:
+    """One number for each series, with its name; coloured by the thresholds of its look."""
+    made = stat(panel)
+    made["options"] |= {"textMode": "value_and_name", "colorMode": "value"}
+    made["fieldConfig"]["defaults"]["color"] = {"mode": "thresholds"}
+    return made
+
+
+def gauge(panel: Panel) -> Json:
+    """A share of a whole; the dial ends at 1."""
+    made = _reduced(panel, "gauge")
+    made["fieldConfig"]["defaults"] |= {"min": 0, "max": 1}
+    return made | {
+        "options": {
+            "showThresholdLabels": False,
+            "showThresholdMarkers": True,
+            "reduceOptions": _last_value(),
+        },
+    }
+
+
+def bars(panel: Panel) -> Json:
+    """A bar for each series, in the order of the query."""
+    return _reduced(panel, "bargauge") | {
+        "options": {
+            "displayMode": "basic",
+            "orientation": "horizontal",
+            "valueMode": "color",
+            "showUnfilled": True,
+            "reduceOptions": _last_value(),
+        },
+    }
 
 
 def lines(panel: Panel) -> Json:
@@ -79,13 +66,18 @@ def stacked(panel: Panel) -> Json:
     return _over_time(panel, {"lineWidth": 1, "fillOpacity": 40, "stacking": {"mode": "normal"}})
 
 
+def stacked_bars(panel: Panel) -> Json:
+    """Rare parts of a whole over time."""
+    drawn = {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal"}}
+    return _over_time(panel, drawn)
+
+
 def daily_bars(panel: Panel) -> Json:
-    """Stacked bars of whole days over the last two weeks, whatever the board's time range.
+    """Stacked bars of whole days.
 
     The interval keeps the steps a day apart: closer ones would show one day many times over.
     """
-    bars = {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal"}}
-    return _over_time(panel, bars) | {"interval": "1d", "timeFrom": "14d"}
+    return stacked_bars(panel) | {"interval": "1d"}
 
 
 def donut(panel: Panel) -> Json:
@@ -107,10 +99,10 @@ def donut(panel: Panel) -> Json:
 
 def table(panel: Panel) -> Json:
     """One line for each label set, one column for each query, named by the query's legend."""
-    targets = _targets(panel.queries, instant=True, form="table")
-    names = {f"Value #{target['refId']}": target["legendFormat"] for target in targets}
-    return _reduced(panel, "table") | {
-        "targets": targets,
+    columns = instant_targets(panel.queries, form="table")
+    names = {f"Value #{column['refId']}": column["legendFormat"] for column in columns}
+    return body(panel, "table", {}) | {
+        "targets": columns,
         "transformations": [
             {"id": "merge", "options": {}},
             {
@@ -128,8 +120,8 @@ def table(panel: Panel) -> Json:
 
 def up_or_down(panel: Panel) -> Json:
     """Bands over time, one for each series: 1 is up, 0 is down."""
-    body = _body(panel, "state-timeline", {"fillOpacity": 70, "lineWidth": 0})
-    body["fieldConfig"]["defaults"]["mappings"] = [
+    made = body(panel, "state-timeline", {"fillOpacity": 70, "lineWidth": 0})
+    made["fieldConfig"]["defaults"]["mappings"] = [
         {
             "type": "value",
             "options": {
@@ -138,8 +130,8 @@ def up_or_down(panel: Panel) -> Json:
             },
         }
     ]
-    return body | {
-        "targets": _targets(panel.queries),
+    return made | {
+        "targets": targets(panel.queries),
         "options": {
             "showValue": "auto",
             "mergeValues": True,
@@ -152,8 +144,8 @@ def up_or_down(panel: Panel) -> Json:
 
 def _over_time(panel: Panel, custom: Json) -> Json:
     drawn = {"thresholdsStyle": {"mode": "line"}} if panel.steps else {}
-    return _body(panel, "timeseries", {"showPoints": "never"} | custom | drawn) | {
-        "targets": _targets(panel.queries),
+    return body(panel, "timeseries", {"showPoints": "never"} | custom | drawn) | {
+        "targets": targets(panel.queries),
         "options": {
             "legend": {
                 "displayMode": "table",
@@ -167,65 +159,8 @@ def _over_time(panel: Panel, custom: Json) -> Json:
 
 
 def _reduced(panel: Panel, kind: str) -> Json:
-    # An instant query: a total over `$__range` is one figure, not one for each step.
-    return _body(panel, kind, {}) | {"targets": _targets(panel.queries, instant=True)}
-
-
-def _body(panel: Panel, kind: str, custom: Json) -> Json:
-    defaults: Json = {"unit": panel.unit, "custom": custom}
-    if panel.steps:
-        defaults["thresholds"] = _thresholds(panel.steps)
-    if panel.steps and kind == "stat":
-        defaults["color"] = {"mode": "thresholds"}
-    return {
-        "type": kind,
-        "title": panel.title,
-        "description": panel.why,
-        "datasource": DATA_SOURCE,
-        "fieldConfig": {
-            "defaults": defaults,
-            "overrides": [_override(name, look) for name, look in panel.looks.items()],
-        },
-    }
-
-
-def _override(name: str, look: Look) -> Json:
-    properties: list[Json] = []
-    if look.colour:
-        properties.append({"id": "color", "value": {"mode": "fixed", "fixedColor": look.colour}})
-    if look.unit:
-        properties.append({"id": "unit", "value": look.unit})
-    if look.steps:
-        properties.append({"id": "thresholds", "value": _thresholds(look.steps)})
-        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
-    return {"matcher": {"id": "byName", "options": name}, "properties": properties}
-
-
-def _thresholds(steps: Steps) -> Json:
-    # The lowest step has no lower end; the format says that with null.
-    (_, lowest), *others = steps
-    base: list[Json] = [{"value": None, "color": lowest}]
-    above = [{"value": value, "color": colour} for value, colour in others]
-    return {"mode": "absolute", "steps": base + above}
+    return body(panel, kind, {}) | {"targets": instant_targets(panel.queries)}
 
 
 def _last_value() -> Json:
     return {"calcs": ["lastNotNull"], "fields": "", "values": False}
-
-
-def _targets(
-    queries: Sequence[Query], *, instant: bool = False, form: str = "time_series"
-) -> list[Json]:
-    return [
-        {
-            "refId": chr(ord("A") + position),
-            "datasource": DATA_SOURCE,
-            "editorMode": "code",
-            "expr": query.expr,
-            "legendFormat": query.legend,
-            "format": form,
-            "instant": instant,
-            "range": not instant,
-        }
-        for position, query in enumerate(queries)
-    ]

@@ -9,29 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import units
 
-Json = dict[str, Any]
+from ai_gateway.factory import create_app
+from tests.grafana.shipped import BOARDS, GRAFANA, Json, load, panels
 
-GRAFANA = Path(__file__).parents[2] / "grafana"
-BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 GENERATOR = [sys.executable, str(GRAFANA / "boards.py")]
 UNITS = {value for value in vars(units).values() if isinstance(value, str)}
 
 every_board = pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
-
-
-def load(path: Path) -> Json:
-    board: Json = json.loads(path.read_text(encoding="utf-8"))
-    return board
-
-
-def panels(board: Json) -> list[Json]:
-    return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
 def differences(ours: object, schema: object, where: str = "board") -> Iterator[str]:
@@ -78,7 +67,7 @@ def test_a_file_changed_by_hand_is_found(tmp_path: Path) -> None:
     )
 
     assert checked.returncode == 1
-    assert "gateway.json is out of date" in checked.stderr
+    assert f"{changed.name} is out of date" in checked.stderr
 
 
 @every_board
@@ -104,6 +93,10 @@ def _misspell(member: Json, name: str) -> None:
         ),
         pytest.param(
             lambda board: _misspell(board["templating"]["list"][1], "includeAll"), id="variable"
+        ),
+        pytest.param(lambda board: _misspell(board["links"][0], "keepTime"), id="link"),
+        pytest.param(
+            lambda board: _misspell(board["annotations"]["list"][0], "useValueForTime"), id="mark"
         ),
     ],
 )
@@ -165,7 +158,12 @@ def test_no_data_source_is_fixed(path: Path) -> None:
     board = load(path)
     first, *others = board["templating"]["list"]
     assert (first["type"], first["query"]) == ("datasource", "prometheus")
-    owners = [*others, *panels(board), *(t for p in panels(board) for t in p["targets"])]
+    owners = [
+        *(variable for variable in others if variable["type"] == "query"),
+        *board["annotations"]["list"],
+        *panels(board),
+        *(target for panel in panels(board) for target in panel["targets"]),
+    ]
     assert {owner["datasource"]["uid"] for owner in owners} == {"${datasource}"}
 
 
@@ -173,8 +171,8 @@ def test_no_data_source_is_fixed(path: Path) -> None:
 def test_variables_that_queries_use_exist_and_all_means_all(path: Path) -> None:
     board = load(path)
     declared = {variable["name"]: variable for variable in board["templating"]["list"]}
-    text = json.dumps([panels(board), board["templating"]])
-    used = set(re.findall(r"\$\{?([a-z]+)\b", text)) - {"__rate_interval", "__range"}
+    text = json.dumps([panels(board), board["templating"], board["links"], board["annotations"]])
+    used = set(re.findall(r"\$\{?([a-z]\w*)", text))
     assert used == set(declared)
     for variable in declared.values():
         if variable["type"] == "query":
@@ -183,6 +181,30 @@ def test_variables_that_queries_use_exist_and_all_means_all(path: Path) -> None:
                 True,
                 ".*",
             )
+
+
+@every_board
+def test_links_lead_to_the_other_boards_and_keep_time_and_choices(path: Path) -> None:
+    board = load(path)
+    to_boards, to_staff = board["links"]
+    assert (to_boards["type"], to_boards["tags"]) == ("dashboards", board["tags"])
+    assert (to_boards["keepTime"], to_boards["includeVars"]) == (True, True)
+    assert to_staff["url"].startswith("${gateway_url}/admin/")
+
+
+def test_links_to_staff_pages_lead_to_pages(tmp_path: Path) -> None:
+    app = create_app({"AI_GATEWAY_DATA_DIR": str(tmp_path)})
+    served = {rule.rule for rule in app.url_map.iter_rules()}
+    text = "".join(path.read_text(encoding="utf-8") for path in BOARDS)
+    linked = set(re.findall(r"\$\{gateway_url\}([\w/-]+)", text))
+    assert linked
+    assert linked <= served
+
+
+def test_boards_can_be_told_apart() -> None:
+    boards = [load(path) for path in BOARDS]
+    for name in ("uid", "title"):
+        assert len({board[name] for board in boards}) == len(BOARDS) == 3
 
 
 def test_the_data_source_has_the_interval_of_the_scrapes() -> None:

@@ -1,171 +1,46 @@
-"""The rules for the boards' PromQL, held by a walk through each expression.
-
-A counter of the workers counts from zero in each life of the service, so only `rate` and
-`increase` of it mean something. A figure of the whole installation is repeated by every instance,
-so a sum over it would multiply it.
-"""
+"""Boards and rules keep the rules of `promql_rules.py`, which a planted fault breaks."""
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import promql_parser as promql
 import pytest
 
-from ai_gateway.telemetry.metrics import Metrics, State
+from grafana.metric_table import BY_NAME
+from tests.grafana.promql_rules import Setting, family, faults, labels_of, parse
+from tests.grafana.shipped import ALERTS, BOARDS, RECORDING, TARGETS, Rule, Target, load, rules
 
-BOARDS = Path(__file__).parents[2] / "grafana" / "dashboards"
+BOARD = Setting(frozenset({"ALERTS"}))
+RULE = Setting(frozenset({"up", *(rule.name for rule in RECORDING)}), is_board=False)
 
-COUNTERS = {
-    "ai_gateway_requests_total": {"operation", "provider", "model", "stream", "outcome"},
-    "ai_gateway_tokens_total": {"provider", "model", "type"},
-    "ai_gateway_cost_usd_total": {"provider", "model", "type"},
-}
-"""What the workers count, with the labels; instances are added up."""
-
-STATES = {
-    "ai_gateway_ledger_spend_usd": {"window"},
-    "ai_gateway_ledger_lag_seconds": set[str](),
-    "ai_gateway_dependency_up": {"dependency", "instance"},
-    "ai_gateway_build_info": {"version", "python", "server", "instance"},
-}
-"""What instances repeat; `instance` stands where each has a figure of its own."""
-
-LABELS = {name: labels | {"job", "instance"} for name, labels in COUNTERS.items()} | {
-    name: labels | {"job"} for name, labels in STATES.items()
-}
-CALENDAR = {
-    "day_of_month",
-    "day_of_week",
-    "day_of_year",
-    "days_in_month",
-    "hour",
-    "minute",
-    "month",
-    "year",
-}
-"""They know UTC only, and the gateway's days follow its own zone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One query of one panel."""
-
-    panel: str
-    ref: str
-    expr: str
-    legend: str
-    is_table: bool
-
-    def __str__(self) -> str:
-        return f"{self.panel} {self.ref}"
-
-
-def _targets() -> Iterator[Target]:
-    for path in sorted(BOARDS.glob("*.json")):
-        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
-            for target in panel.get("targets", ()):
-                yield Target(
-                    panel=panel["title"],
-                    ref=target["refId"],
-                    expr=target["expr"],
-                    legend=target["legendFormat"],
-                    is_table=target["format"] == "table",
-                )
-
-
-TARGETS = list(_targets())
 every_target = pytest.mark.parametrize("target", TARGETS, ids=str)
-
-
-def parse(expr: str) -> promql.Expr:
-    """Parse as Prometheus would see it, with Grafana's two spans filled in."""
-    parsed: promql.Expr = promql.parse(
-        expr.replace("$__rate_interval", "1m").replace("$__range", "1h")
-    )
-    return parsed
-
-
-def faults(expr: str) -> list[str]:
-    """Say what breaks a rule in `expr`; empty when all is well."""
-    found: list[str] = []
-    above: list[promql.Expr] = []
-
-    def enter(node: promql.Expr) -> bool:
-        if isinstance(node, promql.VectorSelector):
-            found.extend(_selector_faults(node, above))
-        elif isinstance(node, promql.BinaryExpr):
-            found.extend(_division_faults(node))
-        elif isinstance(node, promql.Call):
-            found.extend(_call_faults(node))
-        above.append(node)
-        return True
-
-    def leave(_: promql.Expr) -> bool:
-        above.pop()
-        return True
-
-    promql.walk(parse(expr), enter, leave)
-    return found
-
-
-def _selector_faults(node: promql.VectorSelector, above: list[promql.Expr]) -> Iterator[str]:
-    name = node.name or ""
-    if name not in LABELS:
-        yield f"{name} is not a metric of ours"
-        return
-    for matcher in node.matchers.matchers:
-        if matcher.name not in LABELS[name]:
-            yield f"{name} is not to be chosen by {matcher.name}"
-    if "job" not in {matcher.name for matcher in node.matchers.matchers}:
-        yield f"{name} is not limited to the chosen job"
-    calls = [parent.func.name for parent in above if isinstance(parent, promql.Call)]
-    sums = [str(parent.op) for parent in above if isinstance(parent, promql.AggregateExpr)]
-    if name in COUNTERS and (not calls or calls[-1] not in {"rate", "increase"}):
-        yield f"{name} is a counter outside rate and increase"
-    if name in COUNTERS and (not sums or sums[-1] != "sum"):
-        yield f"{name} is a counter that is not summed over instances"
-    if name in STATES and (not sums or sums[-1] not in {"max", "min", "count"}):
-        yield f"{name} is repeated by every instance and not under max, min or count"
-
-
-def _division_faults(node: promql.BinaryExpr) -> Iterator[str]:
-    if str(node.op) != "/" or isinstance(node.rhs, promql.NumberLiteral):
-        return
-    inner = node.rhs.expr if isinstance(node.rhs, promql.ParenExpr) else None
-    if not (isinstance(inner, promql.BinaryExpr) and str(inner.op) == ">"):
-        yield "a division by something that may be 0: write / (... > 0)"
-
-
-def _call_faults(node: promql.Call) -> Iterator[str]:
-    if node.func.name in CALENDAR:
-        yield f"{node.func.name} knows UTC only"
-    if node.func.name == "histogram_quantile":
-        inner = node.args[1]
-        modifier = inner.modifier if isinstance(inner, promql.AggregateExpr) else None
-        if modifier is None or "le" not in modifier.labels:
-            yield "a quantile of something that is not sum by (le, ...)"
-
-
-def test_the_tables_here_are_what_the_gateway_declares() -> None:
-    figures = {"spend_day_nano_usd": 1.0, "spend_month_nano_usd": 1.0, "lag_seconds": 0.0}
-    text = Metrics(slot=0).scrape(State(figures, dependencies={"redis": True})).decode()
-
-    declared = {name: set[str]() for name in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
-    for name, labels in re.findall(r"^(\w+)(?:{(.*)})? ", text, re.MULTILINE):
-        declared[name] |= set(re.findall(r'(\w+)="', labels))
-
-    assert set(declared) == set(COUNTERS) | set(STATES)
-    assert {name: declared[name] for name in STATES} == {
-        name: labels - {"instance"} for name, labels in STATES.items()
-    }
 
 
 @every_target
 def test_query_keeps_the_rules(target: Target) -> None:
-    assert faults(target.expr) == []
+    assert faults(target.expr, BOARD) == []
+
+
+@pytest.mark.parametrize("rule", [*RECORDING, *ALERTS], ids=str)
+def test_rule_keeps_the_rules(rule: Rule) -> None:
+    assert faults(rule.expr, RULE) == []
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_marks_keep_the_rules(path: Path) -> None:
+    for mark in load(path)["annotations"]["list"]:
+        assert faults(mark["expr"], BOARD) == []
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_choices_are_labels_of_our_metrics(path: Path) -> None:
+    for variable in load(path)["templating"]["list"]:
+        if variable["type"] == "query":
+            ((name, label),) = re.findall(
+                r"^label_values\((\w+)(?:{.*})?, (\w+)\)$", variable["definition"]
+            )
+            assert label in {*labels_of(BY_NAME[name], name), "instance"}, variable["name"]
 
 
 @every_target
@@ -174,7 +49,8 @@ def test_legend_names_labels_that_the_query_keeps(target: Target) -> None:
     kept: list[set[str]] = []
 
     def enter(node: promql.Expr) -> bool:
-        if isinstance(node, promql.AggregateExpr):
+        # topk and bottomk choose among series and keep all their labels.
+        if isinstance(node, promql.AggregateExpr) and str(node.op) not in {"topk", "bottomk"}:
             kept.append(set(node.modifier.labels) if node.modifier else set())
         return True
 
@@ -182,16 +58,29 @@ def test_legend_names_labels_that_the_query_keeps(target: Target) -> None:
     assert all(wanted <= labels for labels in kept)
 
 
-@pytest.mark.parametrize("panel", sorted({target.panel for target in TARGETS}))
-def test_series_of_one_panel_can_be_told_apart(panel: str) -> None:
-    legends = [target.legend for target in TARGETS if target.panel == panel]
+@pytest.mark.parametrize("panel", sorted({(one.board, one.panel) for one in TARGETS}), ids=str)
+def test_series_of_one_panel_can_be_told_apart(panel: tuple[str, str]) -> None:
+    legends = [target.legend for target in TARGETS if (target.board, target.panel) == panel]
     assert len(set(legends)) == len(legends)
 
 
 def test_columns_of_a_table_have_the_same_lines() -> None:
+    lines: dict[tuple[str, str], set[str]] = {}
     for target in TARGETS:
         if target.is_table:
-            assert "sum by (provider, model)" in target.expr, target
+            by = re.findall(r"\b(?:sum|max) by \(([a-z, ]+)\)", target.expr)
+            lines.setdefault((target.board, target.panel), set()).update(by or [target.expr])
+    assert {len(found) for found in lines.values()} == {1}
+
+
+def test_aliases_read_our_metrics_and_keep_every_instance_apart() -> None:
+    """They copy counters, so a sum over instances would hide a reset from `rate`."""
+    for rule in rules("gen_ai.yml"):
+        (selector,) = re.findall(r"(ai_gateway_\w+)", rule.expr)
+        metric = family(selector)
+        assert metric is not None, selector
+        (dropped,) = re.findall(r"^sum without \(([a-z, ]+)\)", rule.expr)
+        assert set(dropped.split(", ")) == {label.name for label in metric.labels}, rule.name
 
 
 SEL = 'job=~"$job"'
@@ -201,26 +90,59 @@ SEL = 'job=~"$job"'
     ("expr", "fault"),
     [
         (f"sum(rate(ai_gateway_request_total{{{SEL}}}[1m]))", "not a metric of ours"),
+        (
+            f"sum(rate(ai_gateway_overhead_seconds{{{SEL}}}[1m]))",
+            "not a metric of ours",  # a histogram has only its three parts
+        ),
         (f'max(ai_gateway_ledger_lag_seconds{{{SEL},user="u"}})', "not to be chosen by user"),
         (
             f'max(ai_gateway_ledger_lag_seconds{{{SEL},instance="a"}})',
             "not to be chosen by instance",
         ),
+        (f'max(ai_gateway_ledger_spend_usd{{{SEL},window="week"}})', "never has window=week"),
         ("max(ai_gateway_ledger_lag_seconds)", "not limited to the chosen job"),
         (f"sum(ai_gateway_requests_total{{{SEL}}})", "outside rate and increase"),
+        (f"sum(ai_gateway_overhead_seconds_bucket{{{SEL}}})", "outside rate and increase"),
         (f"sum(delta(ai_gateway_requests_total{{{SEL}}}[1m]))", "outside rate and increase"),
-        (f"max(rate(ai_gateway_requests_total{{{SEL}}}[1m]))", "not summed over instances"),
-        (f"sum(ai_gateway_ledger_spend_usd{{{SEL}}})", "repeated by every instance"),
-        (f"max(sum(ai_gateway_ledger_spend_usd{{{SEL}}}))", "repeated by every instance"),
-        (f"ai_gateway_dependency_up{{{SEL}}}", "repeated by every instance"),
+        (f"max(rate(ai_gateway_requests_total{{{SEL}}}[1m]))", "(W) is not under sum"),
+        (f"max(ai_gateway_requests_in_flight{{{SEL}}})", "(W) is not under sum"),
+        (f"sum(ai_gateway_ledger_spend_usd{{{SEL}}})", "(B) is not under count or max or min"),
+        (
+            f"sum(increase(ai_gateway_ledger_conflicts_total{{{SEL}}}[1m]))",
+            "(B) is not under count or max or min",
+        ),
+        (f"max(ai_gateway_ledger_conflicts_total{{{SEL}}})", "outside rate and increase"),
+        (f"max(sum(ai_gateway_ledger_spend_usd{{{SEL}}}))", "(B) is not under"),
+        (f"ai_gateway_dependency_up{{{SEL}}}", "(I) is not under"),
         (f"1 / max(ai_gateway_ledger_spend_usd{{{SEL}}})", "a division by something"),
         (f"month(max(ai_gateway_ledger_spend_usd{{{SEL}}}))", "UTC only"),
         (
-            f"histogram_quantile(0.5, sum(rate(ai_gateway_requests_total{{{SEL}}}[1m])))",
+            f"histogram_quantile(0.5, sum(rate(ai_gateway_overhead_seconds_bucket{{{SEL}}}[1m])))",
             "not sum by (le",
         ),
     ],
 )
 def test_a_planted_fault_is_found(expr: str, fault: str) -> None:
-    (only,) = faults(expr)
+    (only,) = faults(expr, BOARD)
     assert fault in only
+
+
+@pytest.mark.parametrize(
+    ("expr", "fault"),
+    [
+        ("job:ai_gateway_requests:error_ratio7m > 1", "not a metric of ours"),
+        ("sum by (job) (ai_gateway_budgets)", "(B) is not under"),
+        ("ai_gateway_budgets > 0", "(B) is not under"),
+        ("max by (job) (ai_gateway_requests_in_flight)", "(W) is not under sum"),
+    ],
+)
+def test_a_fault_planted_in_a_rule_is_found(expr: str, fault: str) -> None:
+    (only,) = faults(expr, RULE)
+    assert fault in only
+
+
+def test_every_query_of_the_boards_is_walked() -> None:
+    texts = [json.dumps(load(path)) for path in BOARDS]
+    assert sum(text.count('"refId": "') for text in texts) == len(TARGETS) + sum(
+        text.count('"refId": "Variable-') for text in texts
+    )
