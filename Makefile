@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 
-.PHONY: help run demo test check test-setup test-tools bench clean
+.PHONY: help run demo test check test-setup test-tools bench scale protocol figures model-server pictures container-check clean
 
 help:
 	@echo 'make run          install what is needed and serve on http://127.0.0.1:8000'
@@ -16,13 +16,21 @@ help:
 	@echo 'make check        format, lint, types and import contracts only'
 	@echo 'make test-setup   install the programs that some tests need (Debian)'
 	@echo 'make bench        measure; ARGS="..." are handed on'
+	@echo 'make protocol     run the money protocol under random faults; ARGS="--seeds 100 --from 0"'
+	@echo 'make figures      measure how many calls a budget refuses in vain'
+	@echo 'make scale        measure the staff pages with many users and a long ledger'
+	@echo 'make model-server compare the ledger with what a real model server counts'
+	@echo 'make pictures     write the pictures of docs/images anew'
+	@echo 'make container-check  do every step of the Dockerfile without a container engine'
 	@echo 'make clean        remove caches; data and .venv stay'
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
 
+# Whatever .env says, made-up users and calls reach no real store and no real provider.
 demo: $(VENV)/.installed
-	@AI_GATEWAY_DEMO=true AI_GATEWAY_DATA_DIR=./demo-var $(BIN)/python app.py
+	@AI_GATEWAY_DEMO=true AI_GATEWAY_SIMULATOR=on AI_GATEWAY_DATA_DIR=./demo-var \
+		AI_GATEWAY_CONFIG= DATABASE_URL= REDIS_URL= LANGSMITH_API_KEY= $(BIN)/python app.py
 
 # The last lines name what was left out; where CI=true that is a failure.
 test: test-tools check
@@ -60,6 +68,28 @@ test-setup: $(BIN)/python
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench $(ARGS)
+
+protocol: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.protocol $(ARGS)
+
+figures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.e2e.false_refusals $(ARGS)
+
+# Ten minutes; exit status 1 where a page is beyond its bound.
+scale: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.scale $(ARGS)
+
+# All of them, in every state: python -m tests.browser.screenshots FOLDER
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.browser.screenshots docs/images --chosen
+
+# The model server is installed into .model-server, apart from what the gateway needs.
+model-server: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.model_server $(ARGS)
+
+# Needs PostgreSQL, as the tests do, and fetches every package anew.
+container-check: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.deploy
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache .coverage

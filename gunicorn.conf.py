@@ -22,7 +22,7 @@ from dotenv import load_dotenv
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
-from ai_gateway.settings import Settings, SettingsError, read_settings
+from ai_gateway.settings import WORKER_CONNECTIONS, Settings, SettingsError, read_settings
 
 STREAMS_END_BEFORE_GRACE_SECONDS = 8
 IDLE_AT_THE_END_SECONDS = 1.0
@@ -96,7 +96,7 @@ os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(chosen.data_dir / "metrics
 bind = f"[{chosen.host}]:{chosen.port}" if ":" in chosen.host else f"{chosen.host}:{chosen.port}"
 workers = chosen.web_concurrency or _cores()
 worker_class = GatewayWorker
-worker_connections = 10_000
+worker_connections = WORKER_CONNECTIONS
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - not on a disk
 timeout = 60
 graceful_timeout = 30
@@ -111,7 +111,8 @@ control_socket_disable = True
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Empty the folder of metrics, and allow as many open files as the system does."""
+    """Note the time, empty the folder of metrics, allow as many open files as the system does."""
+    os.environ["AI_GATEWAY_STARTED_AT"] = str(int(time.time()))
     folder = _metrics_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in folder.glob("*.db"):

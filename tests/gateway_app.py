@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from ai_gateway.domain.clock import Clock, system_clock
 from ai_gateway.factory import create_app
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
 from ai_gateway.stores.ledger import Ledger
@@ -102,6 +103,7 @@ def opened_app(
     variables: Mapping[str, str] | None = None,
     *,
     is_set_up: bool = True,
+    clock: Clock = system_clock,
 ) -> Iterator[GatewayApp]:
     """An application on an emptied server, with a database of its own."""
     folder = Path(tempfile.mkdtemp(prefix="agw"))
@@ -114,7 +116,7 @@ def opened_app(
         **({"AI_GATEWAY_SIMULATOR_URL": simulator.url} if simulator else {}),
         **(variables or {}),
     }
-    app = create_app(environment)
+    app = create_app(environment, clock=clock)
     with connect(server.url, timeout_seconds=5) as client:
         client.flushall()
         opened = GatewayApp(app, MoneyStore(client), folder)

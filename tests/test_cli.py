@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.virtual_key import parse_key
-from ai_gateway.services.user_admin import MIN_PASSWORD_CHARACTERS
+from ai_gateway.services.password_rules import MIN_CHARACTERS
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.passwords import verify_password
-from ai_gateway.stores.tables import LedgerEntry, SpendLimit, User, VirtualKey, db
+from ai_gateway.stores.tables import AuditRow, LedgerEntry, SpendLimit, User, VirtualKey, db
 from tests.gateway_app import GatewayApp, credential, opened_app
 from tests.money import admitted_call, finished_call
 from tests.redis_servers import RedisServer, running_redis
@@ -129,10 +129,10 @@ class TestUsers:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
-            (("admin", "--email", "new@b"), "a user named admin or with mail new@b exists already"),
+            (("admin", "--email", "new@b"), "a user with this name exists already"),
             (
                 ("new", "--email", "admin@localhost"),
-                "a user named new or with mail admin@localhost exists already",
+                "a user with this mail address exists already",
             ),
             (("new", "--email", "nobody"), "'nobody' is no mail address"),
             (("", "--email", "a@b"), "a user name has 1 to 150 printable characters"),
@@ -140,7 +140,7 @@ class TestUsers:
             (("n" * 151, "--email", "a@b"), "a user name has 1 to 150 printable characters"),
             (
                 ("new", "--email", "a@b", "--password", "short"),
-                f"a password needs at least {MIN_PASSWORD_CHARACTERS} characters",
+                f"a password needs at least {MIN_CHARACTERS} characters",
             ),
             (("new",), "Missing option '--email'."),
             (
@@ -201,6 +201,23 @@ class TestUsers:
             set_to = gateway.flask("user", "limit", name, "--daily", daily, "--monthly", monthly)
             done(set_to)
             assert limits_of(gateway, "user", number) == expected
+
+    def test_every_command_leaves_its_line_in_the_audit(self, gateway: GatewayApp) -> None:
+        name = gateway.make_user()
+        done(gateway.flask("user", "promote", name, "--staff"))
+        done(gateway.flask("user", "password", name, "--password-stdin", text=f"{PASSWORD}\n"))
+        done(gateway.flask("user", "limit", name, "--daily", "2", "--monthly", "none"))
+        with gateway.app.app_context(), Session(db.engine) as session:
+            rows = session.scalars(select(AuditRow).where(AuditRow.target_name == name)).all()
+            lines = [(row.action, row.before, row.after) for row in rows]
+            assert {row.actor_name for row in rows} == {"command line"}
+        created, *others = lines
+        assert created[0] == "user_create"
+        assert others == [
+            ("role_change", {"role": "none"}, {"role": "viewer"}),
+            ("password_change", {}, {}),
+            ("limit_change", {}, {"day": "2000000000 nano-USD", "month": "none"}),
+        ]
 
     def test_one_limit_leaves_the_other(self, gateway: GatewayApp) -> None:
         name = gateway.make_user()

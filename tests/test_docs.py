@@ -9,13 +9,15 @@ from flask import Flask
 
 from ai_gateway.factory import create_app
 from ai_gateway.settings import read_settings
-from ai_gateway.telemetry.metrics import Metrics, State
+from ai_gateway.telemetry.metrics import Metrics
+from ai_gateway.telemetry.metrics_state import FIGURES, SEPARATOR, InstanceFacts, State
 from ai_gateway.web.error_bodies import INTERNAL_ROW, ROWS
+from tests.deploy.compose import compose_variables
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
 
-EVERY_FIGURE = {"spend_day_nano_usd": 0.0, "spend_month_nano_usd": 0.0, "lag_seconds": 0.0}
+EVERY_FIGURE = {SEPARATOR.join((family.name, *family.labels)): 0.0 for family in FIGURES}
 
 
 class Recording(Mapping[str, str]):
@@ -52,20 +54,27 @@ def names_in(text: str, pattern: str) -> set[str]:
 
 def test_every_setting_is_in_the_docs_and_the_other_way_round() -> None:
     told = names_in((DOCS / "settings.md").read_text(), r"`([A-Z][A-Z0-9_]{3,})`")
-    assert told == settings_read()
+    assert told == settings_read() | compose_variables()
 
 
 def test_the_example_environment_has_every_setting_of_the_operator() -> None:
     told = names_in((PROJECT / ".env.example").read_text(), r"(?m)^#?\s*([A-Z][A-Z0-9_]{3,})=")
-    internal = {"AI_GATEWAY_WORKER_SLOT", "PROMETHEUS_MULTIPROC_DIR"}
-    assert told == settings_read() - internal
+    internal = {
+        "AI_GATEWAY_WORKER_SLOT",
+        "AI_GATEWAY_STARTED_AT",
+        "PROMETHEUS_MULTIPROC_DIR",
+    }
+    assert told == (settings_read() | compose_variables()) - internal
 
 
 def test_every_metric_is_in_the_docs_and_the_other_way_round() -> None:
-    scrape = Metrics(slot=0).scrape(State(EVERY_FIGURE, {"redis": True, "sql": True})).decode()
+    metrics = Metrics(instance=InstanceFacts(started_at=0.0))
+    scrape = metrics.scrape(State(EVERY_FIGURE, {"redis": True, "sql": True})).text.decode()
     exported = {
-        name + ("_info" if kind == "info" else "")
-        for name, kind in re.findall(r"(?m)^# TYPE (\w+) (\w+)$", scrape)
+        name
+        for name in re.findall(r"(?m)^# TYPE (\w+) \w+$", scrape)
+        # The library's own mark of when a series began; there is none with several workers.
+        if not name.endswith("_created")
     }
     told = names_in((DOCS / "metrics.md").read_text(), r"`(ai_gateway_\w+)`")
     assert told == exported

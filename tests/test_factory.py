@@ -1,15 +1,19 @@
 """The composition root: what settings make of the application; it opens nothing by itself."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from ai_gateway.domain.clock import system_clock
 from ai_gateway.domain.limits import NO_LIMIT
+from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.factory import create_app
-from ai_gateway.settings import SettingsError
+from ai_gateway.factory.bookkeeper import make_bookkeeper
+from ai_gateway.settings import SettingsError, read_settings
 from ai_gateway.stores import embedded
 from ai_gateway.stores.tables import db
 from ai_gateway.web.context import EXTENSION, Services
@@ -145,3 +149,21 @@ def test_a_provider_without_a_simulator_address_is_away_and_costs_nothing(
         assert answer.headers["x-should-retry"] == "true"
         [entry] = gateway.store.entries()
         assert entry["cost"] == "0"
+
+
+@pytest.mark.parametrize("is_embedded", [True, False])
+def test_bookkeeper_writes_the_embedded_valkey_alone_to_the_disk(
+    tmp_path: Path, *, is_embedded: bool
+) -> None:
+    files = tmp_path / "valkey" / "appendonlydir"
+    files.mkdir(parents=True)
+    (files / "1.incr.aof").symlink_to("/dev/null")  # there is nothing to write of it
+    elsewhere = {} if is_embedded else NOWHERE
+    environment = {"AI_GATEWAY_DATA_DIR": str(tmp_path), **SECRETS, **elsewhere}
+    app = create_app(environment)
+    with app.app_context():
+        keys = services(app).key_admin
+        bookkeeper = make_bookkeeper(read_settings(environment), keys, system_clock)
+    (write,) = (duty.run for duty in bookkeeper._duties if duty.name == "write_to_disk")
+    with pytest.raises(GatewayUnavailable) if is_embedded else nullcontext():
+        write()

@@ -81,6 +81,13 @@ GOOD: dict[str, tuple[str, str, str, Any]] = {
         "metrics_allow",
         (ip_network("10.0.0.0/8"), ip_network("::1")),
     ),
+    "origins": (
+        "AI_GATEWAY_CORS_ORIGINS",
+        "https://pages.example.com, http://localhost:3000,http://[::1]:8080",
+        "cors_origins",
+        ("https://pages.example.com", "http://localhost:3000", "http://[::1]:8080"),
+    ),
+    "no origin": ("AI_GATEWAY_CORS_ORIGINS", " ", "cors_origins", ()),
     "slot": ("AI_GATEWAY_WORKER_SLOT", "0", "worker_slot", 0),
     "disconnect": ("AI_GATEWAY_ON_DISCONNECT", "cancel", "on_disconnect", "cancel"),
     "tokens": ("AI_GATEWAY_UNCAPPED_OUTPUT_TOKENS", "1", "uncapped_output_tokens", 1),
@@ -98,6 +105,14 @@ def test_zone_is_read() -> None:
 
 
 BAD = {
+    "every origin": ("AI_GATEWAY_CORS_ORIGINS", "*"),
+    "origin of a file": ("AI_GATEWAY_CORS_ORIGINS", "null"),
+    "origin with a path": ("AI_GATEWAY_CORS_ORIGINS", "https://pages.example.com/"),
+    "origin with a star": ("AI_GATEWAY_CORS_ORIGINS", "https://*.example.com"),
+    "origin in capitals": ("AI_GATEWAY_CORS_ORIGINS", "https://Pages.example.com"),
+    "origin without a scheme": ("AI_GATEWAY_CORS_ORIGINS", "pages.example.com"),
+    "origin with a user": ("AI_GATEWAY_CORS_ORIGINS", "https://u@pages.example.com"),
+    "an origin too few": ("AI_GATEWAY_CORS_ORIGINS", "https://pages.example.com,"),
     "port of letters": ("PORT", "http"),
     "port of nothing": ("PORT", "0"),
     "port too high": ("PORT", "65536"),

@@ -1,4 +1,4 @@
-"""The commands `flask user`, `key`, `ledger`, `bookkeeper`, `setup` and `demo-data`.
+"""The commands `flask user`, `key`, `ledger`, `bookkeeper`, `setup`, `doctor` and `demo-data`.
 
 What a command is asked for goes to standard output alone, so that scripts can take it; the rest
 goes to standard error.
@@ -7,6 +7,7 @@ goes to standard error.
 from flask import Flask
 
 from ai_gateway.cli.demo import demo_command
+from ai_gateway.cli.doctor import doctor_command
 from ai_gateway.cli.keys import key_group
 from ai_gateway.cli.ledger import ledger_group
 from ai_gateway.cli.options import Commands
@@ -24,6 +25,7 @@ def init_app(app: Flask, commands: Commands) -> None:
         ledger_group,
         bookkeeper_command,
         setup_command,
+        doctor_command,
         demo_command,
     ):
         app.cli.add_command(make(commands))

@@ -14,7 +14,9 @@ from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import NO_LIMIT, Budget, Limit, LimitKind, Scope, Window
 from ai_gateway.domain.money import from_usd
 from ai_gateway.errors import GatewayError
+from ai_gateway.services.audit import Audit
 from ai_gateway.services.bookkeeping import Bookkeeper
+from ai_gateway.services.checklist import Checklist
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.user_admin import UserAdmin, UserAdminError
 from ai_gateway.services.verification import Verification
@@ -27,14 +29,17 @@ class Commands:
     """What the commands work with; put together by the factory."""
 
     users: UserAdmin
+    audit: Audit
     keys: KeyAdmin
     key_table: KeyTable
     make_bookkeeper: Callable[[], Bookkeeper]
     make_app: Callable[[Clock], Flask]
     verification: Verification
     export: LedgerExport
+    checklist: Checklist
     timezone: ZoneInfo
     clock: Clock
+    is_simulated: bool
 
 
 class Usd(click.ParamType[Limit | str]):

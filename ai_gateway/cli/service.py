@@ -1,12 +1,16 @@
 """`flask setup` and `flask bookkeeper`: what an installation runs on."""
 
 import signal
+from contextlib import suppress
 
 import click
 from flask_migrate import upgrade
 
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
+from ai_gateway.errors import GatewayUnavailable
+from ai_gateway.services.bookkeeping import Bookkeeper
 from ai_gateway.services.key_admin import KeyOptions
+from ai_gateway.stores.redis_facts import SAFE_POLICY
 from ai_gateway.stores.sql import translated_errors
 
 
@@ -16,6 +20,7 @@ def bookkeeper_command(commands: Commands) -> click.Command:
         worker = commands.make_bookkeeper()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
+        _check_policy(worker)
         with one_line_errors():
             worker.run()
 
@@ -38,6 +43,16 @@ def setup_command(commands: Commands) -> click.Command:
         click.echo(f"The first virtual key, of admin, is {key}")
 
     return with_context(setup)
+
+
+def _check_policy(worker: Bookkeeper) -> None:
+    """Refuse to start; while Redis is away there is nothing to ask, and `run` waits for it."""
+    with suppress(GatewayUnavailable):
+        if policy := worker.unsafe_policy():
+            raise click.ClickException(
+                f"maxmemory-policy of Redis is {policy}: when full it would throw away what was "
+                f"spent, and no budget would hold; set it to {SAFE_POLICY}"
+            )
 
 
 def _check_timezone(commands: Commands) -> None:

@@ -65,6 +65,28 @@ FAILURES = frozenset(
 )
 
 
+class UpstreamResult(StrEnum):
+    """What the provider did with a call, whatever became of the request; a metric label."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    HTTP_429 = "http_429"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    OVERLOADED = "overloaded"
+    INVALID_RESPONSE = "invalid_response"
+    STREAM_CUT = "stream_cut"
+
+
+class StreamSide(StrEnum):
+    """Who ended a stream before its time; a metric label."""
+
+    CLIENT = "client"
+    GATEWAY = "gateway"
+    UPSTREAM = "upstream"
+
+
 class PriceStatus(StrEnum):
     """Where the price of a call came from."""
 
@@ -165,7 +187,7 @@ class AdmittedCall:
 class FinishedCall:
     """How a call ended and what it cost; `served_model` is the provider's own word.
 
-    `overhead_us` is the gateway's own time before the call was sent on; None for one never sent.
+    `overhead_us` is the gateway's own time, without the provider's; None for one never sent.
     """
 
     outcome: Outcome

@@ -12,24 +12,32 @@ from pathlib import Path
 
 import redis
 from flask import Flask
-from flask_migrate import Migrate
 
 from ai_gateway import cli
+from ai_gateway.domain.call import DialectName
 from ai_gateway.domain.clock import Clock, system_clock
+from ai_gateway.factory.bookkeeper import make_bookkeeper
+from ai_gateway.factory.database import init_database
 from ai_gateway.factory.from_settings import (
     catalog_of,
     default_limits,
     redis_url,
     registry_of,
     secrets_of,
+    workers_of,
 )
+from ai_gateway.factory.reading import reading_services
+from ai_gateway.factory.set_up import MIGRATIONS, checklist_of
+from ai_gateway.factory.telemetry import metrics_of
+from ai_gateway.factory.tracing import tracing_of
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
 from ai_gateway.providers.azure_dialect import AzureDialect
+from ai_gateway.providers.dialect import Dialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import Registry
 from ai_gateway.providers.transport import Transport
 from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
-from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.services.audit import Audit
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
@@ -39,25 +47,32 @@ from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.key_holder import KeyHolder
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
+from ai_gateway.services.own_password import OwnPassword
 from ai_gateway.services.proxy import Proxy
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.relay import CallEnding, Drains
-from ai_gateway.services.reports import Reports
 from ai_gateway.services.settlement import Settlement
 from ai_gateway.services.sign_in import SignIn
+from ai_gateway.services.spend_reset import SpendReset
 from ai_gateway.services.stored_responses import StoredResponses
+from ai_gateway.services.trial_call import TrialCalls, TrialMarks
 from ai_gateway.services.user_admin import UserAdmin
 from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, read_settings
-from ai_gateway.stores import embedded, sql
+from ai_gateway.stores import sql
+from ai_gateway.stores.audit import AuditTable
 from ai_gateway.stores.catalog import Catalog
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.ledger_export import LedgerExport
+from ai_gateway.stores.log_in_limits import LogInLimits
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Meter
+from ai_gateway.stores.once import Once
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
-from ai_gateway.stores.reporting import ReportingStore
+from ai_gateway.stores.refusals import RefusalStream
+from ai_gateway.stores.reset_records import ResetRecords
+from ai_gateway.stores.resets import SpendResets
 from ai_gateway.stores.response_owners import ResponseOwners
 from ai_gateway.stores.staff_sessions import StaffSessions
 from ai_gateway.stores.tables import db
@@ -65,16 +80,17 @@ from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyCopies, KeyTable
 from ai_gateway.telemetry.logs import CallLog, configure_logging
 from ai_gateway.telemetry.metrics import Metrics
-from ai_gateway.telemetry.observer import Observers
+from ai_gateway.telemetry.observer import Observers, harmless
+from ai_gateway.telemetry.refusals import RefusalLog
 from ai_gateway.web import api, azure, gateway, probes, unmatched
 from ai_gateway.web.admin import site, staff
-from ai_gateway.web.context import EXTENSION, Services
+from ai_gateway.web.client_address import ClientAddresses
+from ai_gateway.web.context import EXTENSION, Instance, Services
 from ai_gateway.web.scrape_rule import ScrapeRule
 
 ROOT = Path(__file__).resolve().parents[2]
 SHUTDOWN_EXTENSION = "ai_gateway_shutdown"
 MAX_FORM_BYTES = 2**20
-BOOKKEEPER_REDIS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +117,12 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
         static_folder=str(ROOT / "ai_gateway" / "static"),
     )
     app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
-    _init_database(app, settings)
+    init_database(app, settings, migrations=MIGRATIONS)
     providers = registry_of(settings)
-    parts = _Parts(clock, pepper, lambda other_clock: create_app(env, clock=other_clock))
+    metrics = metrics_of(settings)
+    parts = _Parts(clock, pepper, lambda other_clock: create_app(env, clock=other_clock), metrics)
     with app.app_context():
-        stores = _stores(settings, providers)
+        stores = _stores(settings, providers, metrics)
         _compose(app, settings, stores=stores, providers=providers, parts=parts)
     app.register_blueprint(gateway.blueprint)
     app.register_blueprint(azure.blueprint)
@@ -126,14 +143,17 @@ class _Parts:
     clock: Clock
     pepper: bytes
     make_app: Callable[[Clock], Flask]
+    metrics: Metrics
 
 
 def _compose(
     app: Flask, settings: Settings, *, stores: _Stores, providers: Registry, parts: _Parts
 ) -> None:
     clock, pepper = parts.clock, parts.pepper
-    metrics = Metrics(slot=settings.worker_slot or 0)
-    observers = Observers((metrics, CallLog()))
+    metrics = parts.metrics
+    refusals = RefusalLog(RefusalStream(stores.redis).write, clock, metrics.workers.refusals_lost)
+    tracing = tracing_of(settings, stores.redis, metrics.export, clock)
+    observers = Observers((metrics, CallLog(), refusals, *tracing.observers))
     models = ModelDirectory(providers, stores.catalog, settings.aliases, settings.azure_deployments)
     counter = TokenCounter()
     ring = KeyRing(stores.copies, stores.meter, pepper, clock)
@@ -154,55 +174,92 @@ def _compose(
         settings.timezone,
     )
     open_calls = OpenCalls(stores.meter, admission, settlement, recovery)
+    open_calls.watch(metrics.workers.running)
     drains = Drains(is_on=settings.on_disconnect == "drain")
     dialects = (OpenAIDialect(), AnthropicDialect(), AzureDialect())
-    dispatch = Dispatch(Transport(), {dialect.name: dialect for dialect in dialects})
+    by_name: dict[DialectName, Dialect] = {dialect.name: dialect for dialect in dialects}
+    dispatch = Dispatch(Transport(), by_name)
     callers = Callers(ring, models)
     stored = StoredResponses(ResponseOwners(stores.redis), providers, models)
     key_admin = KeyAdmin(
         stores.keys, stores.copies, pepper=pepper, clock=clock, random_bytes=secrets.token_bytes
     )
+    key_holder = KeyHolder(ring, meter=stores.meter, table=stores.keys, clock=clock)
     engine = db.engine
+    audit = Audit(AuditTable(engine), clock)
+    users = UserTable(engine)
+    user_admin = UserAdmin(users, key_admin, audit, clock)
+    sign_in = SignIn(StaffSessions(), LogInLimits(stores.redis), audit, clock)
     published = PublishedState(stores.redis)
+    reading = reading_services(
+        settings, key_holder, stores.redis, lambda: stores.catalog.book_id, clock
+    )
+    proxy = Proxy(
+        callers,
+        admission,
+        dispatch,
+        ending=CallEnding(settlement, open_calls, drains, stored, transcript=tracing.transcript),
+        observers=observers,
+    )
+    checklist = checklist_of(settings, providers, stores.redis, tracing.health, clock)
+    marks = TrialMarks(Once(stores.redis), audit, clock)
     app.extensions[EXTENSION] = Services(
-        proxy=Proxy(
-            callers,
-            admission,
-            dispatch,
-            ending=CallEnding(settlement, open_calls, drains, stored),
-            observers=observers,
-        ),
+        proxy=proxy,
         free_calls=FreeCalls(callers, dispatch, stored=stored, observers=observers),
-        reports=Reports(
-            ReportingStore(),
+        reports=reading.reports,
+        usage=reading.usage,
+        spend_list=reading.spend_list,
+        user_walk=reading.user_walk,
+        user_details=reading.user_details,
+        spend_reset=SpendReset(
+            SpendResets(stores.redis),
+            ResetRecords(engine),
+            audit=audit,
             clock=clock,
             zone=settings.timezone,
-            defaults={(b.scope, b.window): limit for b, limit in default_limits(settings).items()},
         ),
-        sign_in=SignIn(StaffSessions(), clock),
-        key_holder=KeyHolder(ring, meter=stores.meter, table=stores.keys, clock=clock),
+        sign_in=sign_in,
+        own_password=OwnPassword(users, sign_in, audit),
+        user_admin=user_admin,
+        key_holder=key_holder,
         key_admin=key_admin,
-        health=Health(
-            stores.meter,
-            published,
-            metrics=metrics,
-            is_sql_up=lambda: sql.is_up(engine),
-            clock=clock,
+        analytics=reading.analytics,
+        api_callers=reading.api_callers,
+        system=reading.system,
+        parts_health=reading.parts_health,
+        tracing_health=tracing.health,
+        health=tracing.shown_in(
+            Health(
+                stores.meter,
+                published,
+                metrics=metrics,
+                is_sql_up=lambda: sql.is_up(engine),
+                clock=clock,
+            )
         ),
         scrape_rule=ScrapeRule(
             settings.metrics_allow,
             settings.metrics_token.value if settings.metrics_token else None,
         ),
+        audit=audit,
+        checklist=checklist,
+        trial_calls=TrialCalls(proxy.call, models, key_admin, dialects=by_name, marks=marks),
+        client_addresses=ClientAddresses(settings.trusted_proxies),
         clock=clock,
         zone=settings.timezone,
+        instance=Instance(clock(), workers_of(settings), engine.dialect.name),
+        cors_origins=frozenset(settings.cors_origins),
         is_simulated=settings.simulator_active,
         is_demo=settings.demo,
     )
-    app.extensions[SHUTDOWN_EXTENSION] = open_calls.end_all
+    app.extensions[SHUTDOWN_EXTENSION] = _in_turn(
+        metrics.dependencies.draining, open_calls.end_all, refusals.stop, tracing.stop
+    )
     cli.init_app(
         app,
         cli.Commands(
-            users=UserAdmin(UserTable(engine), clock),
+            users=user_admin,
+            audit=audit,
             keys=key_admin,
             key_table=stores.keys,
             make_app=parts.make_app,
@@ -213,39 +270,30 @@ def _compose(
                 zone=settings.timezone,
             ),
             export=LedgerExport(engine),
-            make_bookkeeper=lambda: _bookkeeper(settings, key_admin, clock),
+            checklist=checklist,
+            make_bookkeeper=lambda: make_bookkeeper(settings, key_admin, clock),
             timezone=settings.timezone,
             clock=clock,
+            is_simulated=settings.simulator_active,
         ),
     )
 
 
-def _bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkeeper:
-    client = connect(redis_url(settings), timeout_seconds=BOOKKEEPER_REDIS_SECONDS)
-    stores = BookkeeperStores(
-        Outbox(client), PublishedState(client), Ledger(db.engine, settings.timezone)
-    )
-    return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
+def _in_turn(*steps: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
 
 
-def _stores(settings: Settings, providers: Registry) -> _Stores:
+def _stores(settings: Settings, providers: Registry, metrics: Metrics) -> _Stores:
     client = connect(redis_url(settings))
+    sql.watch(db.engine, harmless(metrics.dependencies.sql))
     return _Stores(
         redis=client,
-        meter=Meter(client),
+        meter=Meter(client, told=harmless(metrics.dependencies.redis)),
         keys=KeyTable(db.engine, default_limits(settings)),
         copies=KeyCopies(client),
         catalog=catalog_of(settings, providers),
     )
-
-
-def _init_database(app: Flask, settings: Settings) -> None:
-    url = sql.driver_url(settings.database_url or embedded.database_url(settings.data_dir))
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = sql.engine_options(url)
-    db.init_app(app)
-    Migrate(app, db, directory=str(ROOT / "migrations"))  # type: ignore[no-untyped-call]  # likewise
-    is_worker = settings.worker_slot is not None
-    busy_ms = sql.WORKER_BUSY_MS if is_worker else sql.BOOKKEEPER_BUSY_MS
-    with app.app_context():
-        sql.configure(db.engine, busy_ms=busy_ms)

@@ -2,14 +2,28 @@
 
 from dataclasses import replace
 
+import redis
+
 from ai_gateway.domain.clock import Clock
-from ai_gateway.factory.from_settings import redis_url
+from ai_gateway.factory.from_settings import default_limits, redis_url
+from ai_gateway.factory.tracing import tracing_watch
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.services.figures import (
+    BudgetFigures,
+    FigureSource,
+    HoldFigures,
+    ReconcileFigures,
+    UserFigures,
+)
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.refusal_keeping import RefusalKeeping
+from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings
 from ai_gateway.stores import embedded
+from ai_gateway.stores.figure_sums import FigureSums
 from ai_gateway.stores.ledger import Ledger
+from ai_gateway.stores.live_counters import LiveCounters
+from ai_gateway.stores.open_holds import OpenHolds
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.redis_facts import RedisProbe
@@ -28,7 +42,25 @@ def make_bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkee
         Ledger(db.engine, settings.timezone),
         refusals=RefusalKeeping(RefusalStream(client), refused, clock),
         policy=RedisProbe(client).policy,
+        figures=_figures(settings, client, clock),
+        watch_tracing=tracing_watch(settings, client, clock),
     )
     if not settings.redis_url:
         stores = replace(stores, write_to_disk=lambda: embedded.write_to_disk(settings.data_dir))
     return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
+
+
+def _figures(settings: Settings, client: redis.Redis, clock: Clock) -> tuple[FigureSource, ...]:
+    """What `/metrics` shows of the whole installation, each as often as its reading is cheap."""
+    zone = settings.timezone
+    sums = FigureSums(db.engine)
+    verification = Verification(Ledger(db.engine, zone), Outbox(client), clock=clock, zone=zone)
+    budgets = BudgetFigures(
+        sums, LiveCounters(client), defaults=default_limits(settings), zone=zone
+    )
+    return (
+        FigureSource("hold_figures", 5, HoldFigures(OpenHolds(client)).read),
+        FigureSource("budget_figures", 30, budgets.read),
+        FigureSource("user_figures", 30, UserFigures(sums, zone).read),
+        FigureSource("reconcile", 60, ReconcileFigures(verification, sums).read),
+    )

@@ -1,5 +1,7 @@
 """From what the operator chose to values and simple parts; no service, no application."""
 
+import os
+
 from ai_gateway.domain.limits import Budget, Limit, LimitKind, Scope, Window
 from ai_gateway.domain.money import from_usd
 from ai_gateway.providers import registry
@@ -15,6 +17,11 @@ NO_SIMULATOR_URL = "http://127.0.0.1:1"
 
 def redis_url(settings: Settings) -> str:
     return settings.redis_url or embedded.redis_url(settings.data_dir)
+
+
+def workers_of(settings: Settings) -> int:
+    """Worker processes on this host."""
+    return settings.web_concurrency or os.cpu_count() or 1
 
 
 def secrets_of(settings: Settings) -> tuple[str, bytes]:

@@ -14,7 +14,7 @@ from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally, never_sent
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.exchange import IncomingCall
 from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, accounts_of, window_end
+from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, Scope, accounts_of, window_end
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import HoldPlan, PriceRow, cost_of, plan_hold
 from ai_gateway.domain.usage import Usage
@@ -46,7 +46,7 @@ class Admitted:
     """A call that may go out, with what its settlement needs.
 
     `upstream_model` is the name that the provider has for the model that was asked for,
-    `service_tier` the tier whose price was asked for.
+    `service_tier` the tier whose price was asked for. `near` have a budget near its limit.
     """
 
     call: AdmittedCall
@@ -56,6 +56,7 @@ class Admitted:
     limits: tuple[Limit, ...]
     input_bytes: int
     service_tier: str | None = None
+    near: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class Admission:
             return None
         if isinstance(answer, Denied):
             raise BudgetExhausted(_refusal(call, answer, worst, self._rules.zone))
+        admitted = replace(admitted, near=answer.near) if answer.near else admitted
         if answer.amount < call.held and worst.plan is not None:
             affordable = worst.plan.affordable_output_tokens(answer.amount)
             cap = affordable // worst.choices

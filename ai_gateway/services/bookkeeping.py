@@ -5,9 +5,9 @@ Any number may run on any hosts without a leader: every step is safe to be done 
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import Event
 from time import monotonic
 from uuid import uuid4
@@ -17,12 +17,13 @@ from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import Account, Window, window_end, window_id
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import UnreadableEntry
-from ai_gateway.errors import GatewayError
-from ai_gateway.services.health import UPDATED_AT
+from ai_gateway.errors import GatewayError, GatewayUnavailable
+from ai_gateway.services.figures import Figures, FigureSource
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.refusal_keeping import RefusalKeeping
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Batch, Ledger, UnbookableBatch
 from ai_gateway.stores.outbox import Outbox, PublishedState, set_aside
+from ai_gateway.stores.redis_facts import SAFE_POLICY
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class BookkeeperStores:
     """The state that the bookkeeper moves between.
 
     `write_to_disk` lets what Redis has written outlive a loss of power, where Redis leaves that to
-    others.
+    others. `policy` is what Redis does when its memory is full. `figures` are what `/metrics` shows
+    beside the ledger. `watch_tracing` has somebody ask LangSmith, and waits for nothing.
     """
 
     outbox: Outbox
@@ -52,6 +54,9 @@ class BookkeeperStores:
     ledger: Ledger
     write_to_disk: Callable[[], object] = _nothing_to_write
     refusals: RefusalKeeping | None = None
+    policy: Callable[[], str] = lambda: SAFE_POLICY
+    figures: tuple[FigureSource, ...] = ()
+    watch_tracing: Callable[[], object] = lambda: None
 
 
 @dataclass(slots=True)
@@ -76,14 +81,23 @@ class Bookkeeper:
         self._zone = zone
         self._stop = Event()
         self._booked_at: datetime | None = None
+        self._policy = stores.policy
+        self._may_lose_counters = False
+        self._figures = Figures(stores.published, stores.ledger, stores.outbox, clock)
         self._duties = [
             _Duty("write_to_disk", 1, stores.write_to_disk),
             _Duty("watch_sequence", 5, self.watch_sequence),
+            _Duty("watch_policy", 10, self.watch_policy),
             _Duty("restore", 1, self.restore),
             _Duty("publish_keys", 30, keys.publish_all),
             _Duty("reap", 5, self.reap),
             _Duty("mirror_refusals", 2, self.mirror_refusals),
+            *(
+                _Duty(source.name, source.every_seconds, partial(self._figures.refresh, source))
+                for source in stores.figures
+            ),
             _Duty("figures", 5, self.write_figures),
+            _Duty("watch_tracing", 60, stores.watch_tracing),
         ]
         if stores.refusals is not None:
             self._duties += [
@@ -113,16 +127,26 @@ class Bookkeeper:
         batch = self._outbox.read(position, count=BATCH_ENTRIES, block_ms=block_ms)
         if not batch:
             return 0
-        # Where another one was faster, what it has not booked is read again.
-        with suppress(AnotherBookkeeperWasFaster):
-            try:
-                self._book(batch, position)
-            except UnbookableBatch:
-                self._book_one_by_one(batch, position)
+        try:
+            self._book_or_find_the_fault(batch, position)
+        except AnotherBookkeeperWasFaster:
+            # What that one has not booked is read again.
+            self._figures.count("ledger_writes_total|retry")
+        except GatewayUnavailable:
+            self._figures.count("ledger_writes_total|error")
+            raise
         return len(batch)
+
+    def _book_or_find_the_fault(self, batch: Batch, position: str) -> None:
+        try:
+            self._book(batch, position)
+        except UnbookableBatch:
+            self._figures.count("ledger_writes_total|error")
+            self._book_one_by_one(batch, position)
 
     def _book(self, batch: Batch, position: str) -> None:
         aside = self._ledger.book(batch, after=position, now=self._clock())
+        self._figures.count("ledger_writes_total|ok")
         self._outbox.trim(batch[-1].stream_id)
         if aside:
             logger.error("ledger_entries_set_aside", extra={"count": aside})
@@ -146,12 +170,13 @@ class Bookkeeper:
         expired = [request_id for request_id in lapsed if self._outbox.expire(request_id, now)]
         for request_id in expired:
             logger.warning("hold_lapsed", extra={"request_id": request_id})
+        self._figures.count("reservations_expired_total", len(expired))
         return len(expired)
 
     def restore(self) -> bool:
         """Publish keys and counters where Redis has lost them, and the epoch last."""
         for _ in range(RESTORE_TRIES):
-            if self._published.has_epoch():
+            if self._may_lose_counters or self._published.has_epoch():
                 return False
             while self.book(block_ms=None):
                 pass
@@ -164,6 +189,7 @@ class Bookkeeper:
             )
             if is_done:
                 logger.info("counters_restored")
+                self._figures.count("ledger_rebuilds_total")
                 return True
         return False
 
@@ -179,8 +205,23 @@ class Bookkeeper:
         if not self._published.is_behind(self._ledger.last_seq()):
             return False
         logger.error("redis_went_back")
+        self._figures.count("ledger_epoch_rollbacks_total")
         self._published.forget_epoch()
         return True
+
+    def unsafe_policy(self) -> str | None:
+        """The policy of a Redis that would throw counters away when it is full; None if not."""
+        policy = self._policy()
+        return None if policy == SAFE_POLICY else policy
+
+    def watch_policy(self) -> bool:
+        """Stop new calls for as long as Redis may throw counters away: no budget would hold."""
+        policy = self.unsafe_policy()
+        self._may_lose_counters = policy is not None
+        if self._may_lose_counters and self._published.has_epoch():
+            logger.error("redis_may_lose_counters", extra={"policy": policy})
+            self._published.forget_epoch()
+        return self._may_lose_counters
 
     def mirror_refusals(self) -> None:
         """Let pages see whose last call was refused."""
@@ -188,12 +229,7 @@ class Bookkeeper:
 
     def write_figures(self) -> None:
         """Publish what `/metrics` shows for the whole installation."""
-        now = self._clock()
-        spend = {
-            f"spend_{window}_nano_usd": self._ledger.cost_since(window, now) for window in Window
-        }
-        lag = self._outbox.oldest_age_seconds(self._ledger.position())
-        self._published.write_figures({**spend, "lag_seconds": lag, UPDATED_AT: now.isoformat()})
+        self._figures.write()
 
     def _run_due(self) -> None:
         for duty in self._duties:

@@ -1,6 +1,6 @@
 """Which provider a model name means, and which names there are (architecture.md 8.12)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -98,6 +98,15 @@ class ModelDirectory:
     @property
     def price_book(self) -> str:
         return self._catalog.book_id
+
+    def priced(self, moment: datetime) -> Iterator[tuple[Target, PriceRow]]:
+        """Every offered model that answers for a known price, in the order of the providers."""
+        for provider in self._registry.providers:
+            for model in self._names_at(provider):
+                target = Target(provider, model)
+                row = self.price(target, None, moment)
+                if row is not None:
+                    yield target, row
 
     def listing(self, dialect: DialectName, key: KeyRecord) -> list[ListedModel]:
         """The aliases and models of the providers that speak `dialect`, as the key allows them."""

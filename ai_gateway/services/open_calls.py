@@ -5,6 +5,7 @@ settlement backlog, and interrupts what was revoked or takes too long to drain.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 
+from ai_gateway.domain.call import Operation
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.admission import Admission, Admitted
 from ai_gateway.services.recovery import Recovery
@@ -73,6 +75,7 @@ class OpenCalls:
         self._recovery = recovery
         self._pace = pace
         self._calls: dict[str, OpenCall] = {}
+        self._watchers: list[Callable[[Counter[Operation]], object]] = []
         self._lock = Lock()
         self._thread: Thread | None = None
         self._stop = Event()
@@ -80,6 +83,10 @@ class OpenCalls:
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    def watch(self, told: Callable[[Counter[Operation]], object]) -> None:
+        """Tell at each tick how many calls of each operation run."""
+        self._watchers.append(told)
 
     def enter(self, call: OpenCall) -> None:
         self._calls[call.admitted.call.request_id] = call
@@ -127,6 +134,7 @@ class OpenCalls:
     def _run(self) -> None:
         while not self._stop.wait(self._pace.tick_seconds):
             for step in (
+                self._tell,
                 self._end_overdue,
                 self._admission.withdraw_doubtful,
                 self._settlement.work_off,
@@ -144,6 +152,11 @@ class OpenCalls:
             return
         except Exception:
             logger.exception("open_calls_failed")
+
+    def _tell(self) -> None:
+        running = Counter(call.admitted.call.operation for call in list(self._calls.values()))
+        for told in self._watchers:
+            told(running)
 
     def _beat_when_due(self) -> None:
         if monotonic() < self._next_beat:

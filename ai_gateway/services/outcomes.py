@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ai_gateway.domain.call import AskedCall, Operation, Outcome
+from ai_gateway.domain.call import AskedCall, Operation, Outcome, UpstreamResult
 from ai_gateway.domain.key_record import KeyRecord
+from ai_gateway.domain.usage import Reading
 from ai_gateway.errors import (
     BudgetExhausted,
     CallEnded,
@@ -13,8 +14,10 @@ from ai_gateway.errors import (
     ModelNotAllowed,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamRefusedCredential,
     UpstreamRejected,
     UpstreamTimeout,
+    UpstreamUnavailable,
 )
 from ai_gateway.telemetry.observer import LocalCall
 
@@ -29,6 +32,15 @@ class Asker:
 
 NOBODY = Asker()
 
+_RESULTS: dict[type[BaseException], UpstreamResult] = {
+    UpstreamTimeout: UpstreamResult.TIMEOUT,
+    UpstreamRateLimited: UpstreamResult.HTTP_429,
+    UpstreamRejected: UpstreamResult.HTTP_4XX,
+    UpstreamRefusedCredential: UpstreamResult.HTTP_4XX,
+}
+OVERLOADED = (503, 529)
+"""By these statuses a provider says that it has too much to do."""
+
 
 def upstream_outcome(error: UpstreamError) -> Outcome:
     match error:
@@ -40,6 +52,27 @@ def upstream_outcome(error: UpstreamError) -> Outcome:
             return Outcome.UPSTREAM_TIMEOUT
         case _:
             return Outcome.UPSTREAM_ERROR
+
+
+def upstream_result(failure: BaseException | None, reading: Reading) -> UpstreamResult:
+    """What the provider did; it is not to blame where the gateway or the client ended the call."""
+    if failure is None and not reading.is_readable:
+        return UpstreamResult.INVALID_RESPONSE
+    if failure is None:
+        return UpstreamResult.HTTP_5XX if reading.failed else UpstreamResult.OK
+    if isinstance(failure, UpstreamUnavailable):
+        return _unavailable(failure)
+    return _RESULTS.get(type(failure), UpstreamResult.OK)
+
+
+def _unavailable(error: UpstreamUnavailable) -> UpstreamResult:
+    if not error.was_sent:
+        return UpstreamResult.CONNECT
+    if error.status is None:
+        return UpstreamResult.STREAM_CUT
+    if error.status in OVERLOADED:
+        return UpstreamResult.OVERLOADED
+    return UpstreamResult.HTTP_5XX if error.status >= 500 else UpstreamResult.INVALID_RESPONSE
 
 
 def outcome_of(error: GatewayError) -> tuple[Outcome, str]:

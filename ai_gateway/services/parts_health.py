@@ -110,6 +110,11 @@ class PartsHealth:
         return PartState.OK if self.live.ledger_lag <= LONG_LAG else PartState.DEGRADED
 
     @property
+    def bookkeeper_at(self) -> datetime | None:
+        """When the bookkeeper last gave a sign of life."""
+        return None if self.redis is None else self.redis.bookkeeper_at
+
+    @property
     def clock_skew(self) -> timedelta | None:
         """How far the clock of Redis is ahead of ours: leases go by it, windows by ours."""
         return None if self.redis is None else self.redis.now - self.now

@@ -25,8 +25,9 @@ from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.models import ListedModel
 from ai_gateway.services.open_calls import EndReason, OpenCall
 from ai_gateway.services.outcomes import NOBODY, Asker, refused_call, upstream_outcome
-from ai_gateway.services.relay import CallEnding, RelayedStream
+from ai_gateway.services.relay import CallEnding, RelayedStream, Upstream
 from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Timing
+from ai_gateway.services.transcript import Transcript
 from ai_gateway.telemetry.observer import LocalCall, Observers
 
 COST_HEADER = "x-ai-gateway-cost-usd"
@@ -57,10 +58,11 @@ class Proxy:
         timing = Timing(perf_counter())
         asked, admitted = self._admit(incoming)
         timing = timing.sent_now()
-        response = self._send(admitted, asked, incoming, timing)
+        transcript = self._ending.transcript(incoming.body)
+        response = self._send(admitted, asked, incoming, timing, transcript)
         if asked.stream:
-            return self._streamed(admitted, asked, response, timing)
-        return self._whole(admitted, response, timing)
+            return self._streamed(admitted, asked, response, timing.answered_now(), transcript)
+        return self._whole(admitted, response, timing, transcript)
 
     def models(
         self, request_id: str, credential: str | None, dialect: DialectName
@@ -98,7 +100,12 @@ class Proxy:
             raise
 
     def _send(
-        self, admitted: Admitted, asked: AskedCall, incoming: IncomingCall, timing: Timing
+        self,
+        admitted: Admitted,
+        asked: AskedCall,
+        incoming: IncomingCall,
+        timing: Timing,
+        transcript: Transcript,
     ) -> UpstreamResponse:
         # A call that waits for its first byte is alive too: its lease has to be renewed.
         waiting = OpenCall(admitted, lambda: 0, lambda _: None)
@@ -106,11 +113,17 @@ class Proxy:
         try:
             return self._dispatch.send(admitted, asked, incoming.headers)
         except UpstreamError as error:
-            self._failed(admitted, error, timing)
+            self._failed(admitted, error, timing, transcript)
         finally:
             self._ending.open_calls.leave(admitted.call.request_id)
 
-    def _whole(self, admitted: Admitted, response: UpstreamResponse, timing: Timing) -> Answer:
+    def _whole(
+        self,
+        admitted: Admitted,
+        response: UpstreamResponse,
+        timing: Timing,
+        transcript: Transcript,
+    ) -> Answer:
         ended: list[EndReason] = []
 
         def end(reason: EndReason) -> None:
@@ -122,29 +135,43 @@ class Proxy:
             body = response.read_all()
         except UpstreamError as error:
             ours = CallEnded(admitted.call.provider, ended[0]) if ended else None
-            self._failed(admitted, ours or error, timing)
+            self._failed(admitted, ours or error, timing, transcript)
         finally:
             response.close()
             self._ending.open_calls.leave(admitted.call.request_id)
         reading = self._dispatch.read_answer(admitted, body)
         outcome = Outcome.UPSTREAM_ERROR if reading.failed else Outcome.SUCCESS
-        cost = self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
+        transcript.add(body)
+        cost = self._ending.settlement.settle(
+            admitted, reading, outcome=outcome, timing=timing, story=transcript.story()
+        )
         self._ending.stored.remember(admitted, reading.stored_id)
         if not reading.is_readable:
             raise UpstreamUnavailable(admitted.call.provider, was_sent=True)
         return Answer(200, _headers(admitted, response) | {COST_HEADER: usd_text(cost)}, body)
 
     def _streamed(
-        self, admitted: Admitted, asked: AskedCall, response: UpstreamResponse, timing: Timing
+        self,
+        admitted: Admitted,
+        asked: AskedCall,
+        response: UpstreamResponse,
+        timing: Timing,
+        transcript: Transcript,
     ) -> Answer:
         reader = self._dispatch.stream_reader(admitted, asked)
-        stream = RelayedStream(admitted, response, reader, timing=timing, ending=self._ending)
+        stream = RelayedStream(
+            admitted, Upstream(response, reader), transcript, timing=timing, ending=self._ending
+        )
         return Answer(200, _headers(admitted, response), stream)
 
-    def _failed(self, admitted: Admitted, error: UpstreamError, timing: Timing) -> NoReturn:
+    def _failed(
+        self, admitted: Admitted, error: UpstreamError, timing: Timing, transcript: Transcript
+    ) -> NoReturn:
         reading = NOTHING_TOLD if _may_be_billed(error) else NOTHING_BILLED
         outcome = upstream_outcome(error)
-        self._ending.settlement.settle(admitted, reading, outcome=outcome, timing=timing)
+        self._ending.settlement.settle(
+            admitted, reading, outcome=outcome, timing=timing, story=transcript.story(error)
+        )
         raise error
 
 

@@ -5,7 +5,7 @@ plain generator that is closed before its first chunk would never run its `final
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from threading import Lock, Semaphore, Thread
 from time import monotonic, perf_counter
@@ -22,6 +22,7 @@ from ai_gateway.services.open_calls import EndReason, OpenCall, OpenCalls
 from ai_gateway.services.outcomes import upstream_outcome
 from ai_gateway.services.settlement import Settlement, Timing
 from ai_gateway.services.stored_responses import StoredResponses
+from ai_gateway.services.transcript import NoTranscript, Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,15 @@ class CallEnding:
     drains: Drains
     stored: StoredResponses
     ping_seconds: float = PING_SECONDS
+    transcript: Callable[[bytes], Transcript] = NoTranscript
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The answer of a provider as it comes, and what finds out what it tells."""
+
+    response: UpstreamResponse
+    reader: StreamReader
 
 
 class RelayedStream:
@@ -73,20 +83,22 @@ class RelayedStream:
     def __init__(
         self,
         admitted: Admitted,
-        response: UpstreamResponse,
-        reader: StreamReader,
+        upstream: Upstream,
+        transcript: Transcript,
         *,
         timing: Timing,
         ending: CallEnding,
     ) -> None:
         self._admitted = admitted
-        self._response = response
-        self._reader = reader
+        self._response = upstream.response
+        self._reader = reader = upstream.reader
+        self._transcript = transcript
         self._timing = timing
         self._ending = ending
         self._handoff = Handoff()
         self._reason: EndReason | None = None
         self._failure: UpstreamError | None = None
+        self._fault: Exception | None = None
         self._outcome_for_leaver = Outcome.CANCELLED
         self._is_drained = False
         self._stored_id: str | None = None
@@ -137,8 +149,9 @@ class RelayedStream:
             self._failure = error
         except EventTooLong:
             self._failure = UpstreamUnavailable(self._admitted.call.provider, was_sent=True)
-        except Exception:
+        except Exception as fault:
             # The outermost handler of this thread: the stream has no end, and that is our fault.
+            self._fault = fault
             self._reason = self._reason or EndReason.FAULT
             logger.exception("relay_failed", extra={"request_id": self._admitted.call.request_id})
         finally:
@@ -158,6 +171,7 @@ class RelayedStream:
                 if self._timing.first_content is None and self._reader.has_content:
                     self._timing = replace(self._timing, first_content=perf_counter())
                 if events:
+                    self._transcript.add(events)
                     self._handoff.put(events)
         finally:
             self._response.close()
@@ -195,9 +209,11 @@ class RelayedStream:
         if not self._settled.acquire(blocking=False):
             return
         reading: Reading = self._reader.reading()
+        failure = self._fault or self._failure_at_end() if outcome.is_failure else None
+        story = self._transcript.story(failure)
         try:
             self._ending.settlement.settle(
-                self._admitted, reading, outcome=outcome, timing=self._timing
+                self._admitted, reading, outcome=outcome, timing=self._timing, story=story
             )
         finally:
             self._ending.open_calls.leave(self._admitted.call.request_id)

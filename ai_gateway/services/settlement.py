@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from time import monotonic, perf_counter
 
-from ai_gateway.domain.call import FinishedCall, Outcome
+from ai_gateway.domain.call import FinishedCall, Outcome, StreamSide
 from ai_gateway.domain.clock import Clock
+from ai_gateway.domain.limits import BUDGETS, Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.errors import BudgetUnavailable
@@ -18,8 +19,9 @@ from ai_gateway.services.admission import Admitted
 from ai_gateway.services.charging import Charging
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.models import ModelDirectory
+from ai_gateway.services.outcomes import upstream_result
 from ai_gateway.stores.meter import Meter
-from ai_gateway.telemetry.observer import Observers, SettledCall
+from ai_gateway.telemetry.observer import NO_STORY, Observers, SettledCall, Story
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +34,28 @@ NOTHING_TOLD = Reading(UsageStatus.MISSING, Usage())
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the call came in, was sent on, and gave its first content, by the monotonic clock."""
+    """When the call came in, was sent on, was answered and gave content, by the monotonic clock."""
 
     started: float
     first_content: float | None = None
     sent: float | None = None
+    answered: float | None = None
 
     def sent_now(self) -> "Timing":
         return replace(self, sent=perf_counter())
 
-    def overhead_us(self) -> int | None:
-        """What the gateway took for itself before the provider was asked."""
-        return None if self.sent is None else round((self.sent - self.started) * 1_000_000)
+    def answered_now(self) -> "Timing":
+        """The head of a good answer is there."""
+        return replace(self, answered=perf_counter())
+
+    def overhead_us(self, settling: float) -> int | None:
+        """What the gateway took for itself: before the call was sent on, and since `settling`.
+
+        The last round trip to Redis carries this figure, so that it cannot be in it.
+        """
+        if self.sent is None:
+            return None
+        return round((self.sent - self.started + perf_counter() - settling) * 1_000_000)
 
     def latency_ms(self) -> int:
         return round((perf_counter() - self.started) * 1000)
@@ -100,9 +112,16 @@ class Settlement:
         self.memory = SettlementMemory()
 
     def settle(
-        self, admitted: Admitted, reading: Reading, *, outcome: Outcome, timing: Timing
+        self,
+        admitted: Admitted,
+        reading: Reading,
+        *,
+        outcome: Outcome,
+        timing: Timing,
+        story: Story = NO_STORY,
     ) -> Money:
         """Book a call by what its answer told; returns its cost."""
+        settling = perf_counter()
         charge = self._charging.charge(admitted, reading)
         finished = FinishedCall(
             outcome=outcome,
@@ -117,12 +136,22 @@ class Settlement:
             ttft_ms=timing.ttft_ms(),
             settled_at=self._clock(),
             cost=charge.cost.total,
-            overhead_us=timing.overhead_us(),
+            overhead_us=timing.overhead_us(settling),
         )
         with self._backlog_lock:
             self._backlog.append((admitted, finished))
         self.work_off()
-        self._observers.settled(SettledCall(admitted.call, finished, charge.cost.by_kind()))
+        fact = SettledCall(
+            admitted.call,
+            finished,
+            charge.cost.by_kind(),
+            story,
+            upstream=upstream_result(story.failure, reading),
+            aborted_by=_aborted_by(outcome, timing) if admitted.call.stream else None,
+            allowed_by=_limited(admitted) - admitted.near,
+            warned_by=admitted.near,
+        )
+        self._observers.settled(fact)
         return finished.cost
 
     def work_off(self) -> int:
@@ -139,3 +168,22 @@ class Settlement:
                     self._backlog.appendleft((admitted, finished))
                 return len(self._backlog)
             self.memory.keep(admitted, finished, is_booked=is_known)
+
+
+def _limited(admitted: Admitted) -> frozenset[Scope]:
+    """The scopes that have a budget."""
+    pairs = zip(BUDGETS, admitted.limits, strict=True)
+    return frozenset(budget.scope for budget, limit in pairs if limit.is_amount)
+
+
+def _aborted_by(outcome: Outcome, timing: Timing) -> StreamSide | None:
+    """Who ended a stream before its time; what never was answered is no stream."""
+    return _SIDES.get(outcome) if timing.answered is not None else None
+
+
+_SIDES = {
+    Outcome.CANCELLED: StreamSide.CLIENT,
+    Outcome.GATEWAY_ERROR: StreamSide.GATEWAY,
+    Outcome.UPSTREAM_ERROR: StreamSide.UPSTREAM,
+    Outcome.UPSTREAM_TIMEOUT: StreamSide.UPSTREAM,
+}

@@ -11,7 +11,7 @@ from ai_gateway.domain.call import Outcome
 from ai_gateway.services.periods import AskedRange
 from ai_gateway.services.usage_report import Usage, UsageReports
 from ai_gateway.stores.rollups import DURATION, FIRST_TOKEN, OVERHEAD, bucket_time
-from ai_gateway.stores.system_sums import OutcomeCount, RefusalCount, SystemSums, TimeCount
+from ai_gateway.stores.system_sums import EndingCount, RefusalCount, SystemSums, TimeCount
 from ai_gateway.stores.usage_sums import Part
 
 PERCENTS = (50, 95, 99)
@@ -30,6 +30,15 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusals:
+    """How many requests were refused for one reason: in all, and in each hour or day."""
+
+    reason: str
+    count: int
+    course: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SystemReport:
     """What is on the page beside the health of the parts. Every course is over `starts`.
 
@@ -40,7 +49,7 @@ class SystemReport:
     starts: tuple[datetime, ...]
     outcomes: Mapping[Outcome, tuple[int | None, ...]]
     times: Mapping[str, Times]
-    refusals: tuple[RefusalCount, ...]
+    refusals: tuple[Refusals, ...]
 
     @property
     def refused(self) -> int:
@@ -64,9 +73,9 @@ class SystemReports:
         return SystemReport(
             usage=usage,
             starts=starts,
-            outcomes=_outcomes(self._sums.outcomes(period.since, until), starts),
+            outcomes=_outcomes(self._sums.endings(period.since, until), starts),
             times={kind: _times(found, kind, starts) for kind in KINDS},
-            refusals=self._sums.refusals(period.since, until),
+            refusals=_refusals(self._sums.refusals(period.since, until), starts),
         )
 
 
@@ -96,8 +105,20 @@ def _times(found: Iterable[TimeCount], kind: str, starts: tuple[datetime, ...]) 
     )
 
 
+def _refusals(found: Iterable[RefusalCount], starts: tuple[datetime, ...]) -> tuple[Refusals, ...]:
+    """The commonest first."""
+    bars: dict[str, Counter[int]] = defaultdict(Counter)
+    for row in found:
+        bars[row.reason][bisect_right(starts, row.hour) - 1] += row.count
+    refusals = (
+        Refusals(reason, bar.total(), tuple(bar[place] for place in range(len(starts))))
+        for reason, bar in bars.items()
+    )
+    return tuple(sorted(refusals, key=lambda one: (-one.count, one.reason)))
+
+
 def _outcomes(
-    found: Iterable[OutcomeCount], starts: tuple[datetime, ...]
+    found: Iterable[EndingCount], starts: tuple[datetime, ...]
 ) -> dict[Outcome, tuple[int | None, ...]]:
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for row in found:

@@ -13,10 +13,9 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
-from ai_gateway.domain.limits import Window, window_id
 from ai_gateway.domain.money import Money
 from ai_gateway.services.periods import AskedRange, Period, last_days, period_of
-from ai_gateway.stores.top_users import TopUsers, UserCostAt
+from ai_gateway.stores.top_users import DaySpan, TopUsers, UserCostAt
 from ai_gateway.stores.usage_sums import (
     ModelSums,
     ModelSumsAt,
@@ -145,11 +144,10 @@ class UsageReports:
         if period.step is Step.HOUR:
             until = None if period.is_running else period.until
             return self._users.by_hour(period.since, until, MOST_USERS)
-        first_day, last_day = (
-            window_id(Window.DAY, moment, self._zone)
-            for moment in (period.since, period.last_moment)
+        first, last = (
+            moment.astimezone(self._zone).date() for moment in (period.since, period.last_moment)
         )
-        return self._users.by_day(first_day, last_day, MOST_USERS)
+        return self._users.by_day(DaySpan(first, last, period.is_running), MOST_USERS)
 
     def _start(self, start: datetime | str) -> datetime:
         if isinstance(start, datetime):

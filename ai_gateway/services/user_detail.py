@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
-from ai_gateway.domain.limits import Window, window_end, window_start
+from ai_gateway.domain.limits import Window, window_end
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.projection import exhausted_at
 from ai_gateway.errors import UserNotFound
@@ -15,7 +15,6 @@ from ai_gateway.services.periods import AskedRange
 from ai_gateway.services.spend_list_report import ChosenUsers, SpendListReport
 from ai_gateway.services.usage_report import Usage, UsageReports
 from ai_gateway.stores.recent_calls import RecentCall, RecentCalls
-from ai_gateway.stores.usage_sums import Part, Step, UsageSumsStore
 from ai_gateway.stores.user_directory import KnownUser, UserDirectory
 from ai_gateway.stores.user_records import KeyUse, RecordedChange, UserRecords
 
@@ -75,7 +74,6 @@ class UserDetails:
     def __init__(self, spend_list: SpendListReport, usage: UsageReports) -> None:
         self._spend_list = spend_list
         self._usage = usage
-        self._sums = UsageSumsStore()
         self._directory = UserDirectory()
         self._records = UserRecords()
         self._calls = RecentCalls()
@@ -104,14 +102,10 @@ class UserDetails:
         )
 
     def _burn_up(self, chosen: ChosenUsers, user_id: int, zone: ZoneInfo) -> BurnUp:
-        now = chosen.moment.now
-        month = window_start(Window.MONTH, now, zone)
-        rows = self._sums.series(Part(Step.HOUR, month, None), user_id=user_id)
-        today = now.astimezone(zone).date()
-        costs = [0] * today.day
-        for row in rows:
-            costs[row.start.astimezone(zone).day - 1] += row.sums.cost
-        totals = map(Money, accumulate(costs))
+        now, month = chosen.moment.now, chosen.moment.windows.monthly.window_id
+        costs = self._records.daily_costs(user_id, month)
+        days_so_far = range(1, now.astimezone(zone).day + 1)
+        totals = map(Money, accumulate(costs.get(f"{month}-{day:02}", 0) for day in days_so_far))
         pace = chosen.users[0].budgets.activity.trailing.daily_pace if chosen.users else None
         days = (window_end(Window.MONTH, now, zone).astimezone(zone) - ONE_HOUR).day
         return BurnUp(tuple(totals), days, pace)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
-from ai_gateway.domain.limits import Account, Scope, Window, window_id
+from ai_gateway.domain.limits import INSTALLATION_ID, Account, Scope, Window, window_id
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.outbox import OutboxEntry
 from ai_gateway.errors import GatewayUnavailable
@@ -48,6 +48,25 @@ class Verification:
             waiting, counters = self._outbox.snapshot(position, self._windows())
             if self._ledger.position() == position:
                 return _compare(booked, waiting, counters)
+        raise GatewayUnavailable
+
+    def drift(self) -> Money:
+        """By how much the counter of the installation's month is above what was booked.
+
+        Every call is in that one account, so that it is enough to notice that something is wrong,
+        and cheap; `differences` tells where. Raises `GatewayUnavailable` as that does.
+        """
+        month = window_id(Window.MONTH, self._clock(), self._zone)
+        account = Account(Scope.INSTALLATION, INSTALLATION_ID, Window.MONTH, month)
+        for _ in range(TRIES):
+            position = self._ledger.position()
+            booked = self._ledger.spent_of(account)
+            waiting, counters = self._outbox.snapshot_of(position, [account])
+            if self._ledger.position() == position:
+                found = _compare({account: booked}, waiting, counters)
+                return Money(
+                    sum(one.counter - one.booked for one in found if one.account == account)
+                )
         raise GatewayUnavailable
 
     def spent(self, scope: Scope, subject_id: int, window: Window) -> Money:

@@ -4,14 +4,21 @@
 """
 
 from ai_gateway.settings.environment import OWN_VARIABLES
-from ai_gateway.settings.gateway import Settings, is_loopback, read_settings
+from ai_gateway.settings.gateway import (
+    WORKER_CONNECTIONS,
+    Settings,
+    is_loopback,
+    read_settings,
+)
 from ai_gateway.settings.known_providers import KNOWN_PROVIDERS, KnownProvider
 from ai_gateway.settings.operator_prices import ListedLimits, ListedPrice, PriceTier
+from ai_gateway.settings.tracing import TracingSettings
 from ai_gateway.settings.values import ProviderSettings, Secret, SettingsError
 
 __all__ = [
     "KNOWN_PROVIDERS",
     "OWN_VARIABLES",
+    "WORKER_CONNECTIONS",
     "KnownProvider",
     "ListedLimits",
     "ListedPrice",
@@ -20,6 +27,7 @@ __all__ = [
     "Secret",
     "Settings",
     "SettingsError",
+    "TracingSettings",
     "is_loopback",
     "read_settings",
 ]

@@ -1,6 +1,7 @@
 """Typed look-ups in the environment; a wrong value raises `SettingsError` with one clear line."""
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ MAX_LIMIT_USD = 9_000_000
 """Lua numbers are exact to 2**53, which is about 9.007 million dollars in nano-dollars."""
 
 MAX_DIGITS = 12
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 MIN_SECRET_CHARACTERS = 16
 WEAK_SECRETS = ("changeme", "change-me", "secret", "password", "example", "default")
 
@@ -37,7 +39,11 @@ OWN_VARIABLES = frozenset(
         "ON_DISCONNECT",
         "METRICS_TOKEN",
         "METRICS_ALLOW",
+        "TRUSTED_PROXIES",
+        "CORS_ORIGINS",
+        "TRACE_CONTENT",
         "WORKER_SLOT",
+        "STARTED_AT",
         "DEMO",
     )
 )
@@ -88,6 +94,18 @@ class Environment:
     def integer(self, name: str, default: int, *, low: int, high: int) -> int:
         value = self.optional_integer(name, low=low, high=high)
         return default if value is None else value
+
+    def share(self, name: str, default: float) -> float:
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            share = float(value)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            raise SettingsError(f"{name}={value!r} is wrong: use a number from 0 to 1, such as 0.1")
+        return share
 
     def usd(self, name: str, default: Decimal) -> Decimal:
         value = self.text(name)
@@ -149,16 +167,27 @@ class Environment:
             )
         return Secret(value)
 
-    def networks(self, name: str) -> tuple[IpNetwork, ...]:
+    def networks(self, name: str, default: str) -> tuple[IpNetwork, ...]:
+        listed = self.text(name) or default
         try:
-            return tuple(
-                ipaddress.ip_network(part.strip())
-                for part in (self.text(name) or "127.0.0.0/8,::1/128").split(",")
-            )
+            return tuple(ipaddress.ip_network(part.strip()) for part in listed.split(",") if listed)
         except ValueError as error:
             raise SettingsError(
                 f"{name} is wrong: {error}; use addresses or networks with commas between"
             ) from error
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Origins as a browser names them: scheme and host, the port if it is not the usual one."""
+        listed = self.text(name)
+        origins = tuple(part.strip() for part in listed.split(",")) if listed else ()
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"{name} is wrong: {origin!r} is no origin; use addresses such as "
+                    "https://pages.example.com, in small letters and without a path, with commas "
+                    "between"
+                )
+        return origins
 
     def providers(self, replaced: Collection[str]) -> dict[str, ProviderSettings]:
         """The built-in providers that are on, by name, but for those that the file replaces."""

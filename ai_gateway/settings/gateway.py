@@ -16,7 +16,11 @@ from ai_gateway.settings.environment import Environment, IpNetwork
 from ai_gateway.settings.known_providers import KNOWN_BY_NAME
 from ai_gateway.settings.operator_file import OperatorFile, read_operator_file
 from ai_gateway.settings.operator_prices import ListedLimits, ListedPrice
+from ai_gateway.settings.tracing import TracingSettings, read_tracing
 from ai_gateway.settings.values import ProviderSettings, Secret
+
+WORKER_CONNECTIONS = 10_000
+"""How many requests a worker serves at once; not for the operator to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,11 @@ class Settings:
     metrics_token: Secret | None
     metrics_allow: tuple[IpNetwork, ...]
     metrics_dir: Path | None
+    trusted_proxies: tuple[IpNetwork, ...]
+    cors_origins: tuple[str, ...]
+    tracing: TracingSettings
     worker_slot: int | None
+    started_at: int | None
     demo: bool
     config_path: Path | None
     providers: tuple[ProviderSettings, ...]
@@ -114,9 +122,13 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ),
         on_disconnect=read.choice("AI_GATEWAY_ON_DISCONNECT", ("drain", "cancel")),
         metrics_token=read.strong_secret("AI_GATEWAY_METRICS_TOKEN"),
-        metrics_allow=read.networks("AI_GATEWAY_METRICS_ALLOW"),
+        metrics_allow=read.networks("AI_GATEWAY_METRICS_ALLOW", "127.0.0.0/8,::1/128"),
         metrics_dir=read.path("PROMETHEUS_MULTIPROC_DIR"),
+        trusted_proxies=read.networks("AI_GATEWAY_TRUSTED_PROXIES", ""),
+        cors_origins=read.origins("AI_GATEWAY_CORS_ORIGINS"),
+        tracing=read_tracing(read),
         worker_slot=read.optional_integer("AI_GATEWAY_WORKER_SLOT", low=0, high=9999),
+        started_at=read.optional_integer("AI_GATEWAY_STARTED_AT", low=0, high=2**40),
         demo=read.boolean("AI_GATEWAY_DEMO", default=False),
         config_path=config_path,
         providers=_in_order(read.providers(from_file) | from_file),

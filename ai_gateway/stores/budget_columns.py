@@ -221,7 +221,8 @@ class UserQuery:
             # One step into the index, where a list of days would be seven.
             _PAST.window_id >= self._windows.trailing_since,
             _PAST.window_id < self._windows.daily.window_id,
-            func.length(_PAST.window_id) == len(self._windows.daily.window_id),
+            # The one month whose name can lie between those of the days.
+            _PAST.window_id != self._windows.monthly.window_id,
         )
         return query.scalar_subquery()
 

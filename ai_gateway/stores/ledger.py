@@ -116,6 +116,12 @@ class Ledger:
                 for row in session.scalars(query)
             ]
 
+    def spent_of(self, account: Account) -> Money:
+        """The total of one account."""
+        with transaction(self._engine) as session:
+            row = session.get(AccountTotal, (account.scope, account.subject_id, account.window_id))
+            return Money(row.spent_nano_usd if row else 0)
+
     def mark_refused(self, refused: Sequence[Account], windows: Sequence[str]) -> None:
         """Mirror which accounts of the open windows were refused last."""
         with transaction(self._engine) as session:

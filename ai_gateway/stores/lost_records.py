@@ -16,7 +16,8 @@ from sqlalchemy import Engine, func, select
 from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, Tally
 from ai_gateway.domain.money import Money
 from ai_gateway.stores import redis_keys
-from ai_gateway.stores.meter import LEASE_MS, OPEN_RECORD_SECONDS, Floor, call_facts, tally_text
+from ai_gateway.stores.call_texts import call_facts, tally_text
+from ai_gateway.stores.meter import LEASE_MS, OPEN_RECORD_SECONDS, Floor
 from ai_gateway.stores.redis_client import translated_errors
 from ai_gateway.stores.sql import transaction
 from ai_gateway.stores.tables import LedgerEntry

@@ -8,32 +8,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
 from pathlib import Path
 
 import orjson
 import redis
 from redis.commands.core import Script
 
-from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, FinishedCall, Tally
-from ai_gateway.domain.limits import Account, Limit
+from ai_gateway.domain.call import AdmittedCall, FinishedCall, Tally
+from ai_gateway.domain.limits import Account, Limit, Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.call_texts import (
+    MOST_EXACT,
+    NO_TALLY,
+    call_facts,
+    result_facts,
+    tally_text,
+)
+from ai_gateway.stores.questions import Questions, Told, nobody
 from ai_gateway.stores.redis_client import translated_errors
 
 LEASE_MS = 45_000
 OPEN_RECORD_SECONDS = 24 * 3600
 CLOSED_RECORD_SECONDS = 15 * 60
-
-MOST_EXACT = 2**53 - 1
-"""Scripts count in doubles. What a provider tells beyond this is booked as this: no write of a
-script may fail, since what it wrote before would stay."""
-
-# Unlike `dataclasses.astuple` it copies nothing; this runs twice for each call.
-_TALLY_VALUES = attrgetter(*TALLY_FIELDS)
-NO_TALLY = ",".join("0" for _ in TALLY_FIELDS)
-"""The tally of an adjustment, which is no call."""
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -60,9 +58,13 @@ class ReserveRequest:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The hold stands, perhaps smaller than what was wanted."""
+    """The hold stands, perhaps smaller than what was wanted.
+
+    `near` are the scopes whose budgets were near their limit before it.
+    """
 
     amount: Money
+    near: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,11 @@ class Counters:
 class Meter:
     """Reserve, settle and keep alive, by scripts."""
 
-    def __init__(self, client: redis.Redis, *, lease_ms: int = LEASE_MS) -> None:
+    def __init__(
+        self, client: redis.Redis, *, lease_ms: int = LEASE_MS, told: Told = nobody
+    ) -> None:
         self._client = client
+        self._questions = Questions(told)
         self._lease_ms = lease_ms
         self._reserve = self._script("reserve")
         self._settle = self._script("settle")
@@ -138,11 +143,11 @@ class Meter:
             *map(redis_keys.account, call.accounts),
         ]
         before = self._seen_seq
-        with translated_errors():
-            word, *rest = self._reserve(keys, arguments)
+        word, *rest = self._questions.ask("reserve", self._reserve, keys, arguments)
         if word in {"OK", "DUP"}:
-            self._note(int(rest[1]), before)
-            return Granted(Money(int(rest[0])))
+            amount, seq, *near = rest
+            self._note(int(seq), before)
+            return Granted(Money(int(amount)), _scopes(call, *near))
         if word == "DENY":
             index, limit_amount, spent, held = (int(part) for part in rest)
             return Denied(index - 1, Money(limit_amount), Money(spent), Money(held))
@@ -163,13 +168,12 @@ class Meter:
             call.request_id,
             min(finished.cost, MOST_EXACT),
             tally_text(finished.tally()),
-            orjson.dumps(_result(finished)).decode(),
+            orjson.dumps(result_facts(finished)).decode(),
             CLOSED_RECORD_SECONDS,
             NO_TALLY,
         ]
         before = self._seen_seq
-        with translated_errors():
-            word, *rest = self._settle(keys, arguments)
+        word, *rest = self._questions.ask("settle", self._settle, keys, arguments)
         if word == "UNKNOWN":
             return False
         self._note(int(rest[1]), before)
@@ -216,8 +220,7 @@ class Meter:
         ]
         arguments: list[str | int] = [call.request_id, self._lease_ms]
         arguments += map(_limit_argument, limits)
-        with translated_errors():
-            return bool(self._rehold(keys, arguments) == "OK")
+        return bool(self._questions.ask("rehold", self._rehold, keys, arguments) == "OK")
 
     def withdraw(self, call: AdmittedCall, *, is_in_ledger: bool = False) -> bool:
         """Take back a reserve whose reply never came, whether or not it ran; books nothing.
@@ -230,8 +233,7 @@ class Meter:
             *map(redis_keys.account, call.accounts),
         ]
         arguments: list[str | int] = [call.request_id, CLOSED_RECORD_SECONDS, int(is_in_ledger)]
-        with translated_errors():
-            return bool(self._withdraw(keys, arguments) != "BOOKED")
+        return bool(self._questions.ask("withdraw", self._withdraw, keys, arguments) != "BOOKED")
 
     def counters(self, accounts: Sequence[Account]) -> list[Counters]:
         """Read accounts in one round trip."""
@@ -253,43 +255,9 @@ class Meter:
         return self._client.register_script((_SCRIPTS / f"{name}.lua").read_text())
 
 
+def _scopes(call: AdmittedCall, numbers: str = "") -> frozenset[Scope]:
+    return frozenset(call.accounts[int(part) - 1].scope for part in numbers.split(",") if part)
+
+
 def _limit_argument(limit: Limit) -> int:
     return limit.amount if limit.is_amount else -1
-
-
-def tally_text(tally: Tally) -> str:
-    return ",".join([str(min(count, MOST_EXACT)) for count in _TALLY_VALUES(tally)])
-
-
-def call_facts(call: AdmittedCall) -> dict[str, object]:
-    """What the ledger says of a call however it ends; stored in its record at reserve."""
-    return {
-        "user_id": call.user_id,
-        "key_id": call.key_id,
-        "provider": call.provider,
-        "model_requested": call.model_requested,
-        "model": call.model,
-        "operation": call.operation,
-        "stream": call.stream,
-        "price_row": call.price_row,
-        "price_book": call.price_book,
-        "held": call.held,
-        "admitted_at": call.admitted_at.isoformat(),
-        "accounts": [account.name for account in call.accounts],
-    }
-
-
-def _result(finished: FinishedCall) -> dict[str, object]:
-    """What is known only at the end; the cost and the counts go as differences beside it."""
-    return {
-        "outcome": finished.outcome,
-        "usage_status": finished.usage_status,
-        "confidence": finished.confidence,
-        "price_status": finished.price_status,
-        "price_row": finished.price_row,
-        "served_model": finished.served_model,
-        "raw_usage": finished.raw_usage,
-        "ttft_ms": finished.ttft_ms,
-        "overhead_us": finished.overhead_us,
-        "settled_at": finished.settled_at.isoformat(),
-    }

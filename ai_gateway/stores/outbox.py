@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.redis_client import translated_errors
 
 FIRST_POSITION = "0-0"
+NO_EVENTS: Mapping[str, int] = MappingProxyType({})
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _Kinds = type | UnionType
@@ -78,9 +79,17 @@ class Outbox:
                 for window in windows
                 for name in self._client.scan_iter(redis_keys.accounts_pattern(window), count=1000)
             ]
+        return self.snapshot_of(position, [redis_keys.account_of(name) for name in names])
+
+    def snapshot_of(
+        self, position: str, accounts: Sequence[Account]
+    ) -> tuple[list[OutboxEntry], dict[Account, Money]]:
+        """The same for some accounts."""
+        names = [redis_keys.account(account) for account in accounts]
+        with translated_errors():
             waiting, spent = self._snapshot([redis_keys.OUTBOX, *names], [position])
         entries = [_read_entry(stream_id, _pairs(row)) for stream_id, row in waiting]
-        counters = zip(map(redis_keys.account_of, names), map(int, spent), strict=True)
+        counters = zip(accounts, map(int, spent), strict=True)
         return (
             [entry for entry in entries if isinstance(entry, OutboxEntry)],
             {account: Money(amount) for account, amount in counters},
@@ -271,11 +280,21 @@ class PublishedState:
                 self._client.srem(redis_keys.REFUSED, *gone)
         return [redis_keys.account_of(name) for name in names if name not in gone]
 
-    def write_figures(self, figures: Mapping[str, str | int | float]) -> None:
-        """Replace the figures that `/metrics` shows for the whole installation."""
-        with translated_errors():
-            self._client.hset(redis_keys.FIGURES, mapping={k: str(v) for k, v in figures.items()})
+    def write_figures(
+        self, figures: Mapping[str, str | int | float], events: Mapping[str, int] = NO_EVENTS
+    ) -> None:
+        """Replace the figures that `/metrics` shows for all, and add to what was counted."""
+        with translated_errors(), self._client.pipeline() as pipeline:
+            pipeline.delete(redis_keys.FIGURES)
+            pipeline.hset(redis_keys.FIGURES, mapping={k: str(v) for k, v in figures.items()})
+            for event, number in events.items():
+                pipeline.hincrby(redis_keys.FIGURE_COUNTS, event, number)
+            pipeline.execute()
 
     def figures(self) -> dict[str, str]:
-        with translated_errors():
-            return {str(k): str(v) for k, v in self._client.hgetall(redis_keys.FIGURES).items()}
+        """The figures and counts, as text."""
+        with translated_errors(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(redis_keys.FIGURE_COUNTS)
+            pipeline.hgetall(redis_keys.FIGURES)
+            counts, figures = pipeline.execute()
+        return {str(name): str(value) for name, value in (counts | figures).items()}

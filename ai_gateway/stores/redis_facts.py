@@ -13,11 +13,16 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.redis_client import translated_errors
 
 SAFE_POLICY = "noeviction"
+WRITTEN_AT = "updated_at"
+"""The figure that tells when the figures were written."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """What Redis says of itself and of what we keep in it; `now` is by its own clock."""
+    """What Redis says of itself and of what we keep in it; `now` is by its own clock.
+
+    `bookkeeper_at` is when the bookkeeper last wrote its figures.
+    """
 
     server: str
     took: timedelta
@@ -30,6 +35,7 @@ class RedisFacts:
     outbox_entries: int
     open_holds: int
     held: Money
+    bookkeeper_at: datetime | None = None
 
     @property
     def is_policy_safe(self) -> bool:
@@ -43,6 +49,11 @@ class RedisProbe:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
+    def policy(self) -> str:
+        """What a full Redis does (`maxmemory-policy`); raises `BudgetUnavailable`."""
+        with translated_errors():
+            return str(self._client.info("memory")["maxmemory_policy"])
+
     def facts(self, installation: Account) -> RedisFacts:
         """Raises `BudgetUnavailable`. `installation` is the account whose holds are shown."""
         began = perf_counter()
@@ -55,9 +66,9 @@ class RedisProbe:
             pipeline.xlen(redis_keys.OUTBOX)
             pipeline.zcard(redis_keys.LEASES)
             pipeline.hget(redis_keys.account(installation), "held")
-            memory, server, (seconds, microseconds), epoch, waiting, holds, held = (
-                pipeline.execute()
-            )
+            pipeline.hget(redis_keys.FIGURES, WRITTEN_AT)
+            memory, server, (seconds, microseconds), epoch, *ours = pipeline.execute()
+            waiting, holds, held, written = ours
         return RedisFacts(
             server=_server(server),
             took=timedelta(seconds=perf_counter() - began),
@@ -70,6 +81,7 @@ class RedisProbe:
             outbox_entries=waiting,
             open_holds=holds,
             held=Money(int(held or 0)),
+            bookkeeper_at=datetime.fromisoformat(written) if written else None,
         )
 
 

@@ -28,6 +28,15 @@ REFUSALS = f"{_TAG}:refusals"
 FIGURES = f"{_TAG}:figures"
 """Hash: the bookkeeper's figures for `/metrics`."""
 
+FIGURE_COUNTS = f"{_TAG}:figure_counts"
+"""Hash: what bookkeepers have counted for `/metrics`; grows only."""
+
+TRACING = f"{_TAG}:tracing"
+"""String: the last check of LangSmith, as JSON."""
+
+TRACING_WORKERS = f"{_TAG}:tracing:workers"
+"""Hash: how the sending of traces goes, as JSON for each worker."""
+
 _ACCOUNT = f"{_TAG}:account:"
 _CALL = f"{_TAG}:call:"
 _KEY = f"{_TAG}:key:"

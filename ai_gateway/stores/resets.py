@@ -12,7 +12,7 @@ from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
-from ai_gateway.stores.meter import NO_TALLY
+from ai_gateway.stores.call_texts import NO_TALLY
 from ai_gateway.stores.redis_client import translated_errors
 
 MARK_SECONDS = 24 * 3600

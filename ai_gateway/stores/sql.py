@@ -1,10 +1,11 @@
 """How SQL is opened: SQLite in WAL mode with short waits, or PostgreSQL with bounded ones."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -62,6 +63,24 @@ def configure(engine: Engine, *, busy_ms: int) -> None:
     def begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
         connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def watch(engine: Engine, told: Callable[[str, float], object]) -> None:
+    """Tell of each statement whether the database took it (`ok`, `error`), and the seconds."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(connection: Connection, *_: object) -> None:
+        connection.info["began"] = perf_counter()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(connection: Connection, *_: object) -> None:
+        told("ok", perf_counter() - connection.info["began"])
+
+    @event.listens_for(engine, "handle_error")
+    def fail(context: ExceptionContext) -> None:
+        if isinstance(context.sqlalchemy_exception, OperationalError | InterfaceError):
+            began = context.connection.info.get("began") if context.connection else None
+            told("error", perf_counter() - began if began else 0.0)
 
 
 @contextmanager

@@ -28,6 +28,15 @@ class OutcomeCount:
 
 
 @dataclass(frozen=True, slots=True)
+class EndingCount:
+    """How many calls ended so in the hour that began at `hour`."""
+
+    hour: datetime
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCount:
     """How many times of one kind fell into a bucket, in the hour or day from `start`."""
 
@@ -39,9 +48,9 @@ class TimeCount:
 
 @dataclass(frozen=True, slots=True)
 class RefusalCount:
-    """How many requests were refused for one reason."""
+    """How many requests were refused for one reason in the hour that began at `hour`."""
 
-    outcome: str
+    hour: datetime
     reason: str
     count: int
 
@@ -66,6 +75,19 @@ class SystemSums:
             .order_by(OutcomeHour.hour)
         )
         return tuple(OutcomeCount(*row) for row in db.session.execute(query))
+
+    @translated_errors()
+    def endings(self, since: datetime, until: datetime | None) -> tuple[EndingCount, ...]:
+        """The same over all providers, so that a long span is few rows."""
+        query = (
+            select(OutcomeHour.hour, OutcomeHour.outcome, func.sum(OutcomeHour.count))
+            .where(*_span(OutcomeHour.hour, since, until), OutcomeHour.count != 0)
+            .group_by(OutcomeHour.hour, OutcomeHour.outcome)
+        )
+        return tuple(
+            EndingCount(hour, outcome, int(count))
+            for hour, outcome, count in db.session.execute(query)
+        )
 
     @translated_errors()
     def times(self, part: Part) -> tuple[TimeCount, ...]:
@@ -98,17 +120,14 @@ class SystemSums:
 
     @translated_errors()
     def refusals(self, since: datetime, until: datetime | None) -> tuple[RefusalCount, ...]:
-        """The commonest first."""
-        total = func.sum(RefusalHour.count)
         query = (
-            select(RefusalHour.outcome, RefusalHour.reason, total)
+            select(RefusalHour.hour, RefusalHour.reason, func.sum(RefusalHour.count))
             .where(*_span(RefusalHour.hour, since, until))
-            .group_by(RefusalHour.outcome, RefusalHour.reason)
-            .order_by(total.desc(), RefusalHour.reason)
+            .group_by(RefusalHour.hour, RefusalHour.reason)
         )
         return tuple(
-            RefusalCount(outcome, reason, int(count))
-            for outcome, reason, count in db.session.execute(query)
+            RefusalCount(hour, reason, int(count))
+            for hour, reason, count in db.session.execute(query)
         )
 
     @translated_errors()

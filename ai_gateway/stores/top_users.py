@@ -1,11 +1,11 @@
 """Who costs most: in one day, and over time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_gateway.domain.limits import Scope
@@ -13,8 +13,6 @@ from ai_gateway.domain.money import Money
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.sql_errors import translated_errors
 from ai_gateway.stores.tables import AccountTotal, User, db
-
-DAY_ID_LENGTH = len("2026-11-25")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,43 @@ class UserCostAt:
     start: datetime | str
     requests: int
     cost: Money
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Local days, both inclusive. Where the span is running, the last one is today."""
+
+    first: date
+    last: date
+    is_running: bool
+
+    @property
+    def months(self) -> list[str]:
+        """The names of the months that the days are in."""
+        return [f"{month:%Y-%m}" for month in self._month_starts()]
+
+    def pieces(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """As few windows as add up to it: whole months, and days from and to in the others."""
+        months, parts = [], []
+        for month in self._month_starts():
+            end = _month_after(month) - timedelta(days=1)
+            since, until = max(self.first, month), min(self.last, end)
+            # Of this month there is no more than up to today.
+            if since == month and (until == end or self.is_running):
+                months.append(f"{month:%Y-%m}")
+            else:
+                parts.append((since.isoformat(), until.isoformat()))
+        return months, parts
+
+    def _month_starts(self) -> Iterator[date]:
+        month = self.first.replace(day=1)
+        while month <= self.last:
+            yield month
+            month = _month_after(month)
+
+
+def _month_after(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 class TopUsers:
@@ -72,20 +107,27 @@ class TopUsers:
         )
 
     @translated_errors()
-    def by_day(self, first: str, last: str, count: int) -> tuple[UserCostAt, ...]:
-        """The days, from `first` to `last`, of the dearest users; not of those who are gone."""
+    def by_day(self, days: DaySpan, count: int) -> tuple[UserCostAt, ...]:
+        """The days of the dearest users of them all; not of those who are gone."""
+        window = AccountTotal.window_id
+        months, parts = days.pieces()
+        # User by user, SQLite reads the windows of the span alone, not all that there ever were.
+        of_user = and_(
+            AccountTotal.subject_id == User.id,
+            AccountTotal.scope == Scope.USER,
+            window.between(days.months[0], days.last.isoformat()),
+            or_(window.in_(months), *(window.between(*part) for part in parts)),
+        )
+        sums = _Sums(AccountTotal.requests, AccountTotal.cost_nano_usd)
+        whose = select(User.id).outerjoin(AccountTotal, of_user)
+        dearest = sums.dearest(whose, User.__table__.c.id, count)
         where = (
             AccountTotal.scope == Scope.USER,
-            AccountTotal.window_id.between(first, last),
-            # A month's name lies between those of days.
-            func.length(AccountTotal.window_id) == DAY_ID_LENGTH,
+            window.between(days.first.isoformat(), days.last.isoformat()),
+            # Their names lie between those of days.
+            window.not_in(days.months),
         )
-        # User by user, SQLite reads the days of the span alone, and not all that there ever were.
-        of_user = and_(AccountTotal.subject_id == User.id, *where)
-        whose = select(User.id).outerjoin(AccountTotal, of_user)
-        sums = _Sums(AccountTotal.requests, AccountTotal.cost_nano_usd)
-        dearest = sums.dearest(whose, User.__table__.c.id, count)
-        return sums.over_time(AccountTotal.subject_id, AccountTotal.window_id, where, dearest)
+        return sums.over_time(AccountTotal.subject_id, window, where, dearest)
 
     @translated_errors()
     def by_hour(

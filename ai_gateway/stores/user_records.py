@@ -83,6 +83,16 @@ class UserRecords:
         )
 
     @translated_errors()
+    def daily_costs(self, user_id: int, month: str) -> dict[str, Money]:
+        """The costs of the days of a month (`2026-11`) on which the user called, by their names."""
+        query = select(AccountTotal.window_id, AccountTotal.cost_nano_usd).where(
+            AccountTotal.scope == Scope.USER,
+            AccountTotal.subject_id == user_id,
+            AccountTotal.window_id.between(f"{month}-01", f"{month}-31"),
+        )
+        return {day: Money(cost) for day, cost in db.session.execute(query)}
+
+    @translated_errors()
     def changes(self, user_id: int, count: int) -> tuple[RecordedChange, ...]:
         """The last lines of the audit that name the user as target, newest first."""
         query = (

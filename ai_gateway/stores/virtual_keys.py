@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import redis
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, and_, false, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from ai_gateway.domain.key_record import KeyRecord
@@ -65,6 +65,8 @@ class KeyTable:
     """Keys as SQL has them, with the limits in force."""
 
     def __init__(self, engine: Engine, defaults: Mapping[Budget, Limit]) -> None:
+        # Who only reads must not wait for a writer: workers read limits for pages and programs.
+        self._reading = engine
         self._engine = engine.execution_options(sqlite_begin="IMMEDIATE")
         self._defaults = defaults
 
@@ -73,15 +75,17 @@ class KeyTable:
         query = select(VirtualKey).options(joinedload(VirtualKey.user)).order_by(VirtualKey.id)
         if user_id is not None:
             query = query.where(VirtualKey.user_id == user_id)
-        with transaction(self._engine) as session:
-            chosen = _chosen_limits(session)
-            return [self._record(key, chosen) for key in session.scalars(query)]
+        with transaction(self._reading) as session:
+            keys = list(session.scalars(query))
+            own = [_subjects(key) for key in keys] if user_id is not None else None
+            chosen = _chosen_limits(session, own)
+            return [self._record(key, chosen) for key in keys]
 
     def record(self, key_id: str) -> KeyRecord | None:
         query = select(VirtualKey).where(VirtualKey.key_id == key_id)
-        with transaction(self._engine) as session:
+        with transaction(self._reading) as session:
             key = session.scalar(query.options(joinedload(VirtualKey.user)))
-            return self._record(key, _chosen_limits(session)) if key else None
+            return self._record(key, _chosen_limits(session, [_subjects(key)])) if key else None
 
     def add(self, new: NewKey) -> int:
         """Store a key; returns its number, the subject of its accounts."""
@@ -93,7 +97,7 @@ class KeyTable:
 
     def rows(self, now: datetime) -> list[KeyRow]:
         query = select(VirtualKey).options(joinedload(VirtualKey.user)).order_by(VirtualKey.id)
-        with transaction(self._engine) as session:
+        with transaction(self._reading) as session:
             return [
                 KeyRow(k.key_id, k.last4, k.user.username, k.label, _state(k, now))
                 for k in session.scalars(query)
@@ -125,8 +129,8 @@ class KeyTable:
 
     def limits(self, subjects: Mapping[Scope, int]) -> dict[Budget, Limit]:
         """The limits in force for these subjects, whether or not they have a key."""
-        with transaction(self._engine) as session:
-            chosen = _chosen_limits(session)
+        with transaction(self._reading) as session:
+            chosen = _chosen_limits(session, [subjects])
         return {
             budget: self._limit(chosen, budget, subjects[budget.scope])
             for budget in BUDGETS
@@ -135,11 +139,7 @@ class KeyTable:
 
     def _record(self, key: VirtualKey, chosen: _Chosen) -> KeyRecord:
         is_active = key.status == KeyStatus.ACTIVE and key.user.is_enabled
-        subjects = {
-            Scope.INSTALLATION: INSTALLATION_ID,
-            Scope.USER: key.user_id,
-            Scope.KEY: key.id,
-        }
+        subjects = _subjects(key)
         return KeyRecord(
             key_id=key.key_id,
             subject_id=key.id,
@@ -209,12 +209,31 @@ def _state(key: VirtualKey, now: datetime) -> str:
     return key.status
 
 
-def _chosen_limits(session: Session) -> dict[tuple[str, int, str], Limit]:
+def _subjects(key: VirtualKey) -> dict[Scope, int]:
+    return {
+        Scope.INSTALLATION: INSTALLATION_ID,
+        Scope.USER: key.user_id,
+        Scope.KEY: key.id,
+    }
+
+
+def _chosen_limits(
+    session: Session, subjects: Iterable[Mapping[Scope, int]] | None = None
+) -> dict[tuple[str, int, str], Limit]:
+    """The limits that staff set for these subjects; without them, for everybody."""
+    query = select(SpendLimit)
+    if subjects is not None:
+        wanted = {(scope, number) for one in subjects for scope, number in one.items()}
+        theirs = (
+            and_(SpendLimit.scope == scope, SpendLimit.subject_id == number)
+            for scope, number in sorted(wanted)
+        )
+        query = query.where(or_(false(), *theirs))
     return {
         (row.scope, row.subject_id, row.window): Limit(
             LimitKind(row.kind), Money(row.amount_nano_usd)
         )
-        for row in session.scalars(select(SpendLimit))
+        for row in session.scalars(query)
     }
 
 

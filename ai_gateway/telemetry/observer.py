@@ -1,15 +1,25 @@
 """What listeners are told: facts, after they happened. A listener that fails harms no call."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, Protocol
 
-from ai_gateway.domain.call import AdmittedCall, FinishedCall, Operation, Outcome
+from ai_gateway.domain.call import (
+    AdmittedCall,
+    FinishedCall,
+    Operation,
+    Outcome,
+    StreamSide,
+    UpstreamResult,
+)
+from ai_gateway.domain.limits import Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import Refusal
 
 logger = logging.getLogger(__name__)
+
+Told = ParamSpec("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,36 @@ class LocalCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """What only traces tell of a call: why it failed, and the bodies where the operator wants them.
+
+    `answer` is the body as it came, or the events of a stream; both may be cut off.
+    """
+
+    request: bytes = field(default=b"", repr=False)
+    answer: bytes = field(default=b"", repr=False)
+    failure: BaseException | None = None
+
+
+NO_STORY = Story()
+
+
+@dataclass(frozen=True, slots=True)
 class SettledCall:
-    """A call that was admitted and has ended, with its cost by kind."""
+    """A call that was admitted and has ended, with its cost by kind.
+
+    `aborted_by` is the side that ended a stream early. `allowed_by` are the scopes whose budgets
+    had room for it, `warned_by` those that were near their limit when they let it in.
+    """
 
     call: AdmittedCall
     finished: FinishedCall
     cost_by_kind: Mapping[str, Money]
+    story: Story = NO_STORY
+    upstream: UpstreamResult = UpstreamResult.OK
+    aborted_by: StreamSide | None = None
+    allowed_by: frozenset[Scope] = frozenset()
+    warned_by: frozenset[Scope] = frozenset()
 
 
 class Observer(Protocol):
@@ -51,19 +85,26 @@ class Observers:
     """Tells every listener, and goes on when one fails."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
+        self._answered_locally = [harmless(observer.answered_locally) for observer in observers]
+        self._settled = [harmless(observer.settled) for observer in observers]
 
     def answered_locally(self, fact: LocalCall) -> None:
-        for observer in self._observers:
-            try:
-                observer.answered_locally(fact)
-            except Exception:
-                # The fan-out is one of the two places where a broad except is allowed.
-                logger.exception("observer_failed")
+        for tell in self._answered_locally:
+            tell(fact)
 
     def settled(self, fact: SettledCall) -> None:
-        for observer in self._observers:
-            try:
-                observer.settled(fact)
-            except Exception:
-                logger.exception("observer_failed")
+        for tell in self._settled:
+            tell(fact)
+
+
+def harmless(listen: Callable[Told, None]) -> Callable[Told, None]:
+    """A listener whose failure is logged, and harms nobody."""
+
+    def tell(*args: Told.args, **kwargs: Told.kwargs) -> None:
+        try:
+            listen(*args, **kwargs)
+        except Exception:
+            # The fan-out is one of the two places where a broad except is allowed.
+            logger.exception("observer_failed")
+
+    return tell

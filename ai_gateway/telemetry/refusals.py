@@ -20,14 +20,16 @@ MOST_WAITING = 2_000
 FLUSH_SECONDS = 1.0
 
 Write = Callable[[Sequence[RefusedCall]], object]
+CountLost = Callable[[int], object]
 
 
 class RefusalLog:
     """Gathers refusals and writes them once a second, from a thread that the first one starts."""
 
-    def __init__(self, write: Write, clock: Clock) -> None:
+    def __init__(self, write: Write, clock: Clock, lost: CountLost = lambda _number: None) -> None:
         self._write = write
         self._clock = clock
+        self._lost = lost
         self._waiting: deque[RefusedCall] = deque(maxlen=MOST_WAITING)
         self._lock = Lock()
         self._thread: Thread | None = None
@@ -36,6 +38,9 @@ class RefusalLog:
     def answered_locally(self, fact: LocalCall) -> None:
         if fact.outcome not in REFUSALS:
             return
+        if len(self._waiting) == MOST_WAITING:
+            # The oldest falls out.
+            self._lost(1)
         self._waiting.append(
             RefusedCall(
                 at=self._clock(),
@@ -63,7 +68,9 @@ class RefusalLog:
             self._write(gathered(taken))
         except GatewayError:
             room = MOST_WAITING - len(self._waiting)
-            self._waiting.extendleft(reversed(taken[-room:] if room else []))
+            left_out = max(0, len(taken) - room)
+            self._waiting.extendleft(reversed(taken[left_out:]))
+            self._lost(left_out)
 
     def stop(self) -> None:
         """Write what is left and end the thread."""

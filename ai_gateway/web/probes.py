@@ -1,8 +1,9 @@
 """Probes and the scrape: `/health/live`, `/health/ready`, `/metrics`."""
 
+import gzip
+
 from flask import Blueprint, Response, request
 
-from ai_gateway.telemetry.metrics import CONTENT_TYPE
 from ai_gateway.web.context import services
 
 blueprint = Blueprint("probes", __name__)
@@ -20,8 +21,15 @@ def ready() -> Response:
     return Response('{"status":"unavailable"}', 503, mimetype="application/json")
 
 
-@blueprint.get("/metrics")
+@blueprint.get("/metrics", provide_automatic_options=False)
 def metrics() -> Response:
     if not services().scrape_rule.allows(request):
         return Response("Scraping needs the token of the operator.\n", 403, mimetype="text/plain")
-    return Response(services().health.scrape(), content_type=CONTENT_TYPE)
+    scraped = services().health.scrape(request.headers.get("accept", ""))
+    response = Response(scraped.text, content_type=scraped.content_type)
+    response.vary.update(("accept", "accept-encoding"))
+    if request.accept_encodings["gzip"] > 0:
+        # The lowest level takes a tenth of the time and makes hardly more of it.
+        response.data = gzip.compress(scraped.text, compresslevel=1)
+        response.content_encoding = "gzip"
+    return response

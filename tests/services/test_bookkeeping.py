@@ -447,8 +447,8 @@ class TestFigures:
         office.settle(2)
         office.bookkeeper.write_figures()
         figures = office.store.published.figures()
-        assert figures["spend_day_nano_usd"] == figures["spend_month_nano_usd"] == "40"
-        assert 0 < float(figures["lag_seconds"]) < 60
+        assert figures["ledger_spend_usd|day"] == figures["ledger_spend_usd|month"] == "40"
+        assert 0 < float(figures["ledger_lag_seconds"]) < 60
         assert figures["updated_at"] == office.now.isoformat()
 
 
@@ -481,7 +481,7 @@ class TestRunning:
     def test_a_duty_that_always_fails_does_not_stop_the_money(
         self, small_office: Office, caplog: pytest.LogCaptureFixture
     ) -> None:
-        small_office.store.client.set(redis_keys.FIGURES, "no hash")
+        small_office.store.client.set(redis_keys.FIGURE_COUNTS, "no hash")
         small_office.store.client.set(redis_keys.REFUSED, "no set")
         with small_office.working():
             small_office.settle(1)

@@ -10,10 +10,11 @@ from ai_gateway.services.health import UPDATED_AT, Health, LiveState
 from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.outbox import PublishedState
 from ai_gateway.stores.redis_client import connect
-from ai_gateway.telemetry.metrics import FIGURE_SILENCE_SECONDS, Metrics
+from ai_gateway.telemetry.metrics import Metrics
+from ai_gateway.telemetry.metrics_state import FIGURE_SILENCE_SECONDS
 from tests.services.workbench import NOW, SetClock
 
-FIGURES = {"spend_day_nano_usd": 5, "lag_seconds": 2}
+FIGURES = {"ledger_spend_usd|day": 5, "ledger_lag_seconds": 2}
 
 
 def health_on(client: redis.Redis, clock: SetClock, *, is_sql_up: bool = True) -> Health:
@@ -79,13 +80,13 @@ def test_gateway_is_not_ready_without_redis(away: redis.Redis, clock: SetClock) 
 def test_scrape_tells_which_parts_answer(
     redis_client: redis.Redis, clock: SetClock, *, is_sql_up: bool
 ) -> None:
-    text = health_on(redis_client, clock, is_sql_up=is_sql_up).scrape().decode()
+    text = health_on(redis_client, clock, is_sql_up=is_sql_up).scrape().text.decode()
     assert 'ai_gateway_dependency_up{dependency="redis"} 1.0' in text
     assert f'ai_gateway_dependency_up{{dependency="sql"}} {float(is_sql_up)}' in text
 
 
 def test_scrape_answers_without_redis(away: redis.Redis, clock: SetClock) -> None:
-    text = health_on(away, clock).scrape().decode()
+    text = health_on(away, clock).scrape().text.decode()
     assert 'ai_gateway_dependency_up{dependency="redis"} 0.0' in text
     assert "ledger" not in text
 
@@ -104,11 +105,27 @@ def test_figures_of_a_silent_bookkeeper_are_left_out(
 ) -> None:
     PublishedState(redis_client).write_figures(FIGURES | {UPDATED_AT: NOW.isoformat()})
     clock.now += timedelta(seconds=age)
-    text = health_on(redis_client, clock).scrape().decode()
+    text = health_on(redis_client, clock).scrape().text.decode()
     assert ('ai_gateway_ledger_spend_usd{window="day"} 5e-09' in text) is is_shown
     assert ("ai_gateway_ledger_lag_seconds 2.0" in text) is is_shown
 
 
 def test_figures_of_unknown_age_are_left_out(redis_client: redis.Redis, clock: SetClock) -> None:
     PublishedState(redis_client).write_figures(FIGURES)
-    assert "ledger" not in health_on(redis_client, clock).scrape().decode()
+    assert "ledger" not in health_on(redis_client, clock).scrape().text.decode()
+
+
+def test_parts_are_asked_again_after_five_seconds(
+    redis_client: redis.Redis, clock: SetClock
+) -> None:
+    health = health_on(redis_client, clock)
+    published = PublishedState(redis_client)
+    seen = []
+    for seconds, spend in ((0, 1), (4.9, 2), (0.1, 3)):
+        clock.now += timedelta(seconds=seconds)
+        figures: dict[str, str | int] = {"ledger_spend_usd|day": spend * 10**9}
+        figures[UPDATED_AT] = clock.now.isoformat()
+        published.write_figures(figures)
+        text = health.scrape().text.decode()
+        seen.append(text.split('ai_gateway_ledger_spend_usd{window="day"} ')[1][:3])
+    assert seen == ["1.0", "1.0", "3.0"]

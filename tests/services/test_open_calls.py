@@ -1,6 +1,7 @@
 """Running calls: kept alive in Redis, and ended when they must not go on."""
 
 from collections.abc import Callable
+from queue import Queue
 
 import pytest
 import redis
@@ -14,6 +15,8 @@ from ai_gateway.services.settlement import NOTHING_TOLD
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import LEASE_MS
 from ai_gateway.stores.outbox import Outbox
+from tests.providers.scripted import WAIT_SECONDS
+from tests.running import wait_for
 from tests.services.test_settlement import settle
 from tests.services.workbench import Workbench, user_day
 
@@ -240,3 +243,15 @@ def test_hold_stands_in_every_account_again_after_a_lapse(
     after = bench.counters(running.admitted)
     assert len(after) == len(BUDGETS)
     assert [c.held + c.spent for c in after] == [c.held for c in before]
+
+
+def test_watchers_are_told_how_many_calls_run(
+    bench: Workbench, start: Callable[..., Running]
+) -> None:
+    seen: Queue[dict[str, int]] = Queue()
+    running = [start(bench.make_key()) for _ in range(2)]
+    bench.open_calls.watch(lambda calls: seen.put({str(n): count for n, count in calls.items()}))
+    assert seen.get(timeout=WAIT_SECONDS) == {"chat": 2}
+    for one in running:
+        bench.open_calls.leave(one.request_id)
+    wait_for(lambda: seen.get(timeout=WAIT_SECONDS) == {}, "both have left", WAIT_SECONDS)

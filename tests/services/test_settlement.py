@@ -6,7 +6,8 @@ from time import perf_counter
 
 import pytest
 
-from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.call import Outcome, StreamSide
+from ai_gateway.domain.limits import NO_LIMIT, Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import HelperUsage, Reading, Usage, UsageStatus
 from ai_gateway.services.admission import Admitted
@@ -16,7 +17,7 @@ from ai_gateway.stores.redis_client import connect
 from tests.providers.scripted import WAIT_SECONDS
 from tests.redis_servers import RedisServer, running_redis
 from tests.running import wait_for
-from tests.services.workbench import NO_LIMITS, Workbench, user_day
+from tests.services.workbench import NO_LIMITS, Workbench, nano, user_day
 
 USAGE = Usage(input_tokens=100, output_tokens=50)
 COST = 100 * 1 + 50 * 10
@@ -361,6 +362,39 @@ def test_observers_are_told_the_cost_by_kind(bench: Workbench) -> None:
     (fact,) = bench.watcher.settled_calls
     assert fact.call is admitted.call
     assert fact.cost_by_kind == {"input": 100, "output": 500}
+
+
+def test_observers_are_told_which_budgets_let_the_call_in(bench: Workbench) -> None:
+    key = bench.make_key((NO_LIMIT, nano(10 * COST), nano(100 * COST), nano(50 * COST), NO_LIMIT))
+    settle(bench, bench.admit(key), told(UsageStatus.EXACT, stated_cost=Money(8 * COST)))
+    settle(bench, bench.admit(key, max_tokens=1), told(UsageStatus.EXACT))
+    first, second = bench.watcher.settled_calls
+    assert set(first.allowed_by) == {Scope.USER, Scope.KEY}
+    assert not first.warned_by
+    # The user has spent 80 % of the day.
+    assert (set(second.allowed_by), set(second.warned_by)) == ({Scope.KEY}, {Scope.USER})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "side"),
+    [
+        (Outcome.SUCCESS, None),
+        (Outcome.CANCELLED, StreamSide.CLIENT),
+        (Outcome.GATEWAY_ERROR, StreamSide.GATEWAY),
+        (Outcome.UPSTREAM_ERROR, StreamSide.UPSTREAM),
+        (Outcome.UPSTREAM_TIMEOUT, StreamSide.UPSTREAM),
+    ],
+)
+def test_observers_are_told_who_ended_a_stream_early(
+    bench: Workbench, outcome: Outcome, side: StreamSide | None
+) -> None:
+    key = bench.make_key()
+    sent = Timing(perf_counter()).sent_now()
+    for is_streamed, timing in ((True, sent.answered_now()), (True, sent), (False, sent)):
+        admitted = bench.admit(key, stream=is_streamed)
+        bench.settlement.settle(admitted, NOTHING_TOLD, outcome=outcome, timing=timing)
+    # What was never answered is no stream yet.
+    assert [fact.aborted_by for fact in bench.watcher.settled_calls] == [side, None, None]
 
 
 def test_times_are_told_in_milliseconds() -> None:

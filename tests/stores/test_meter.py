@@ -13,7 +13,7 @@ import pytest
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
-from ai_gateway.stores.meter import Counters, Denied, Granted
+from ai_gateway.stores.meter import Counters, Denied, Granted, Meter
 from ai_gateway.stores.redis_client import connect
 from tests.money import Invariants, MoneyStore, admitted_call, finished_call, floor, limits
 from tests.redis_servers import RedisServer, running_redis
@@ -215,3 +215,34 @@ def test_a_client_never_repeats_by_itself() -> None:
         server.shutdown(socket.SHUT_RDWR)
         listener.join()
     assert len(taken) == 1
+
+
+def test_each_answer_is_told_with_its_time(store: MoneyStore) -> None:
+    told: list[tuple[str, str, float]] = []
+    meter = Meter(store.client, told=lambda *what: told.append(what))
+    call = admitted_call("req_1", 30)
+    meter.reserve(store.request(call))
+    meter.reserve(store.request(call))
+    meter.reserve(store.request(admitted_call("req_2", 30), limits(5)))
+    meter.rehold(call, limits())
+    meter.settle(call, finished_call(7))
+    meter.settle(admitted_call("req_3"), finished_call(7))
+    meter.withdraw(admitted_call("req_4"))
+    assert [(question, answer) for question, answer, _ in told] == [
+        ("reserve", "OK"),
+        ("reserve", "DUP"),
+        ("reserve", "DENY"),
+        ("rehold", "OK"),
+        ("settle", "OK"),
+        ("settle", "UNKNOWN"),
+        ("withdraw", "OK"),
+    ]
+    assert all(0 < seconds < WITHIN_SECONDS for *_, seconds in told)
+
+
+def test_error_is_told_by_its_kind(away: MoneyStore) -> None:
+    told: list[tuple[str, str]] = []
+    meter = Meter(away.client, told=lambda question, answer, _: told.append((question, answer)))
+    with pytest.raises(BudgetUnavailable):
+        meter.settle(admitted_call(), finished_call(1))
+    assert told == [("settle", "connection")]

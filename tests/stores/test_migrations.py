@@ -11,12 +11,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.orm import Session
 
 from ai_gateway.domain.roles import Role
 from ai_gateway.factory import ROOT, create_app
 from ai_gateway.stores.ledger import Ledger
-from ai_gateway.stores.tables import Base, db
+from ai_gateway.stores.tables import AccountTotal, Base, db
 from ai_gateway.stores.users import UserTable
 from tests.money import UTC_ZONE, outbox_entry
 
@@ -116,3 +117,36 @@ def test_rows_can_be_written_into_what_was_migrated(app: Flask) -> None:
     ledger = Ledger(db.engine, UTC_ZONE)
     ledger.book([outbox_entry(1), outbox_entry(2)], after=ledger.position(), now=NOW)
     assert ledger.total_cost() == 80
+
+
+def test_accounts_take_over_what_the_hours_of_their_users_hold(app: Flask) -> None:
+    upgrade(revision="0004")
+    with db.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO installation VALUES (1, 'Asia/Kolkata', :now)"), {"now": NOW}
+        )
+        for window_id in ("2026-11-24", "2026-11-25", "2026-11"):
+            connection.execute(
+                text(
+                    "INSERT INTO account_total (scope, subject_id, window_id, spent_nano_usd, "
+                    "is_refused) VALUES ('user', 7, :window_id, 9, FALSE)"
+                ),
+                {"window_id": window_id},
+            )
+        table = db.metadata.tables["usage_hour"]
+        counts = {c.name: 0 for c in table.c if c.name not in {"provider", "model", "hour"}}
+        for hour, cost in ((17, 10), (19, 30)):
+            # 18:30 UTC is midnight in India.
+            moment = NOW.replace(day=24, hour=hour, minute=30)
+            row = counts | {"user_id": 7, "hour": moment, "provider": "p", "model": "m"}
+            connection.execute(table.insert(), row | {"cost_nano_usd": cost, "requests": 2})
+    upgrade()
+    with Session(db.engine) as session:
+        rows = {row.window_id: row for row in session.scalars(select(AccountTotal))}
+    assert {window: (row.cost_nano_usd, row.requests) for window, row in rows.items()} == {
+        "2026-11-24": (10, 2),
+        "2026-11-25": (30, 2),
+        "2026-11": (40, 4),
+    }
+    assert {row.spent_nano_usd for row in rows.values()} == {9}
+    assert rows["2026-11"].last_request_at == NOW.replace(day=24, hour=19, minute=30)

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, PriceStatus, never_sent
-from ai_gateway.domain.limits import accounts_of
+from ai_gateway.domain.limits import BudgetState, Scope, accounts_of, state_of
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Usage
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.call_texts import MOST_EXACT
 from ai_gateway.stores.meter import (
     CLOSED_RECORD_SECONDS,
-    MOST_EXACT,
     OPEN_RECORD_SECONDS,
     Denied,
     Granted,
@@ -31,6 +31,7 @@ from tests.money import (
     Invariants,
     MoneyStore,
     admitted_call,
+    amount,
     facts_of,
     finished_call,
     floor,
@@ -118,7 +119,8 @@ class TestReserve:
 
     def test_a_limit_of_nothing_refuses_all_but_what_is_free(self, store: MoneyStore) -> None:
         assert isinstance(store.reserve(admitted_call("req_1", 1), limits(0)), Denied)
-        assert store.reserve(admitted_call("req_2", 0), limits(0)) == Granted(Money(0))
+        free = store.reserve(admitted_call("req_2", 0), limits(0))
+        assert free == Granted(Money(0), near=frozenset({Scope.INSTALLATION}))
 
     def test_nothing_more_is_admitted_above_a_lowered_limit(self, store: MoneyStore) -> None:
         store.reserve(admitted_call("req_1", 100), ROOMY)
@@ -129,13 +131,33 @@ class TestReserve:
         spent = admitted_call("req_1", MOST - 3)
         assert store.reserve(spent, limits(MOST)) == Granted(Money(MOST - 3))
         store.meter.settle(spent, finished_call(MOST - 3))
-        assert store.reserve(admitted_call("req_2", 2), limits(MOST)) == Granted(Money(2))
+        near = frozenset({Scope.INSTALLATION})
+        assert store.reserve(admitted_call("req_2", 2), limits(MOST)) == Granted(Money(2), near)
         rest = admitted_call("req_3", MOST)
-        assert store.reserve(rest, limits(MOST), least=1) == Granted(Money(1))
+        assert store.reserve(rest, limits(MOST), least=1) == Granted(Money(1), near)
         answer = store.reserve(admitted_call("req_4", 1), limits(MOST))
         assert answer == Denied(0, Money(MOST), Money(MOST - 3), Money(3))
         account = store.client.hgetall(redis_keys.account(rest.accounts[0]))
         assert account == {"spent": str(MOST - 3), "held": "3", "refused": "1"}
+
+    @pytest.mark.parametrize(
+        ("spent", "near"),
+        [(79, set()), (80, {Scope.USER}), (99, {Scope.USER})],
+        ids=["below", "at the warning", "above"],
+    )
+    def test_a_budget_that_is_near_its_limit_says_so(
+        self, store: MoneyStore, spent: int, near: set[Scope]
+    ) -> None:
+        """The same 80 % as `domain.limits.state_of`."""
+        earlier = admitted_call("req_1", spent)
+        store.reserve(earlier)
+        store.meter.settle(earlier, finished_call(spent))
+        in_force = limits(1_000, user_day=100, key_month=200)
+        assert store.reserve(admitted_call("req_2", 1), in_force) == Granted(
+            Money(1), frozenset(near)
+        )
+        state = state_of(Money(spent), amount(100), is_refused=False)
+        assert (state is not BudgetState.OK) is bool(near)
 
     def test_a_second_time_is_told_what_the_first_one_was(self, store: MoneyStore) -> None:
         store.reserve(admitted_call("req_1", 30), ROOMY)

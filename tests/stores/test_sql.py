@@ -9,6 +9,7 @@ from threading import Event, Thread
 
 import pytest
 from sqlalchemy import Engine, create_engine, insert, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ai_gateway.errors import GatewayUnavailable
@@ -20,6 +21,7 @@ from ai_gateway.stores.sql import (
     engine_options,
     is_up,
     transaction,
+    watch,
 )
 from ai_gateway.stores.tables import SetAsideEntry
 from tests.engines import another_writer, let_go, opened_engine
@@ -206,3 +208,32 @@ class TestAway:
 )
 def test_the_driver_is_named_where_the_operator_named_none(url: str, expected: str) -> None:
     assert driver_url(url) == expected
+
+
+class TestWatching:
+    """What is told of each statement."""
+
+    def test_statements_are_told_with_their_time(self, tmp_path: Path) -> None:
+        told: list[tuple[str, float]] = []
+        with opened_engine(sqlite_url(tmp_path)) as engine:
+            watch(engine, lambda *what: told.append(what))
+            add_row(engine)
+            assert rows(engine) == ["1-0"]
+        assert [result for result, _ in told[:2]] == ["ok", "ok"]
+        assert all(0 <= seconds < 60 for _, seconds in told)
+
+    def test_a_database_that_does_not_answer_is_an_error(self, tmp_path: Path) -> None:
+        told: list[str] = []
+        engine = create_engine(sqlite_url(tmp_path / "missing"))
+        watch(engine, lambda result, _: told.append(result))
+        assert not is_up(engine)
+        assert told == ["error"]
+
+    def test_a_fault_of_a_statement_is_not_the_databases(self, tmp_path: Path) -> None:
+        told: list[str] = []
+        with opened_engine(sqlite_url(tmp_path)) as engine:
+            add_row(engine)
+            watch(engine, lambda result, _: told.append(result))
+            with pytest.raises(IntegrityError):
+                add_row(engine)
+            assert "error" not in told

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, update
@@ -16,7 +17,9 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.tables import User, VirtualKey
 from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyRow, KeyTable, NewKey
+from tests.engines import another_writer, opened_engine
 from tests.money import MoneyStore, amount, key_record
+from tests.sql_database import sqlite_url
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 INSTALLATION, USER_DAY, USER_MONTH, KEY_DAY, KEY_MONTH = BUDGETS
@@ -183,6 +186,14 @@ class TestLimits:
         assert number == ann
         table.set_limits(Scope.KEY, number, {Budget(Scope.KEY, Window.DAY): amount(3)})
         assert table.limits({Scope.USER: ann})[USER_DAY] == amount(5)
+
+
+def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    with opened_engine(url, busy_ms=1) as engine, another_writer(tmp_path / "test.db"):
+        table = KeyTable(engine, DEFAULTS)
+        assert table.limits({Scope.INSTALLATION: 0}) == {INSTALLATION: amount(1000)}
+        assert (table.record("k0000009"), table.records(), table.rows(NOW)) == (None, [], [])
 
 
 class TestCopies:

@@ -106,3 +106,27 @@ def test_a_long_name_of_a_model_is_cut() -> None:
     log.answered_locally(_refused(model="m" * 5000))
     log.stop()
     assert shelf.calls[0].model == "m" * 160
+
+
+def test_what_falls_out_is_counted_and_what_came_last_is_kept() -> None:
+    shelf = Shelf()
+    lost: list[int] = []
+    log = RefusalLog(shelf.write, lambda: NOW, lost.append)
+
+    def write_while_more_come(calls: Sequence[RefusedCall]) -> None:
+        for number in range(MOST_WAITING):
+            log.answered_locally(_refused(MOST_WAITING + number))
+        shelf.is_away = True
+        shelf.write(calls)
+
+    log._write = write_while_more_come
+    for number in range(MOST_WAITING):
+        log.answered_locally(_refused(number))
+    log.flush()
+    assert sum(lost) == MOST_WAITING
+    log.answered_locally(_refused(3 * MOST_WAITING))
+    assert sum(lost) == MOST_WAITING + 1
+    shelf.is_away, log._write = False, shelf.write
+    log.stop()
+    names = [call.request_id for call in shelf.calls]
+    assert (names[0], names[-1]) == (f"r{MOST_WAITING + 1}", f"r{3 * MOST_WAITING}")

@@ -1,10 +1,15 @@
 """`/health/live`, `/health/ready` and `/metrics`: what they say, and to whom."""
 
+import gzip
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
 from werkzeug.test import TestResponse
 
+from ai_gateway.domain.clock import system_clock
+from ai_gateway.services.health import STATE_LASTS
 from ai_gateway.stores import redis_keys
 from tests.gateway_app import GatewayApp, opened_app
 from tests.redis_servers import RedisServer, running_redis
@@ -18,15 +23,32 @@ def server() -> Iterator[RedisServer]:
         yield running
 
 
+@dataclass
+class ClockAhead:
+    """The clock of the system, and as much ahead of it as tests need."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return system_clock() + self.ahead
+
+
 @pytest.fixture(scope="module")
-def shared_app(server: RedisServer) -> Iterator[GatewayApp]:
-    with opened_app(server, variables={"AI_GATEWAY_METRICS_TOKEN": TOKEN}) as opened:
+def clock() -> ClockAhead:
+    return ClockAhead()
+
+
+@pytest.fixture(scope="module")
+def shared_app(server: RedisServer, clock: ClockAhead) -> Iterator[GatewayApp]:
+    variables = {"AI_GATEWAY_METRICS_TOKEN": TOKEN}
+    with opened_app(server, variables=variables, clock=clock) as opened:
         yield opened
 
 
 @pytest.fixture
-def gateway(shared_app: GatewayApp) -> GatewayApp:
-    """The counters can be trusted, whatever another test did to them."""
+def gateway(shared_app: GatewayApp, clock: ClockAhead) -> GatewayApp:
+    """The counters can be trusted, whatever another test did, and nothing is remembered of them."""
+    clock.ahead += STATE_LASTS
     shared_app.open()
     return shared_app
 
@@ -127,10 +149,46 @@ def test_figures_of_the_bookkeeper_are_shown_while_they_are_fresh(gateway: Gatew
     text = scrape(gateway).text
     assert 'ai_gateway_ledger_spend_usd{window="day"} 0.0' in text
     assert "ai_gateway_ledger_lag_seconds 0.0" in text
-    gateway.store.published.write_figures({"updated_at": "2026-01-01T00:00:00+00:00"})
+
+
+def test_figures_of_long_ago_are_left_out(gateway: GatewayApp) -> None:
+    old: dict[str, str | int] = {"ledger_spend_usd|day": 1}
+    old |= {"updated_at": "2026-01-01T00:00:00+00:00"}
+    gateway.store.published.write_figures(old)
     assert "ai_gateway_ledger_spend_usd" not in scrape(gateway).text
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+def test_prometheus_gets_the_format_that_it_asks_for(gateway: GatewayApp) -> None:
+    asked = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5"
+    answer = scrape(gateway, headers={"accept": asked})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+    assert answer.text.count("# EOF") == 1
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "deflate, gzip;q=0.5"])
+def test_a_scrape_is_compressed_where_that_is_understood(
+    gateway: GatewayApp, accepted: str
+) -> None:
+    answer = scrape(gateway, headers={"accept-encoding": accepted})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert b"ai_gateway_build_info" in gzip.decompress(answer.data)
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0"])
+def test_a_scrape_is_plain_where_compression_is_not_understood(
+    gateway: GatewayApp, accepted: str
+) -> None:
+    answer = scrape(gateway, headers={"accept-encoding": accepted})
+    assert "content-encoding" not in answer.headers
+    assert "ai_gateway_build_info" in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_metrics_are_only_read(gateway: GatewayApp, method: str) -> None:
+    assert gateway.client.open("/metrics", method=method).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_probes_are_only_read(gateway: GatewayApp, path: str) -> None:
     assert gateway.client.post(path).status_code == 405

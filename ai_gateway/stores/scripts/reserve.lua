@@ -9,7 +9,8 @@
 --       7 floor of the cost (nano-USD)   8 floor of the tally (numbers with commas between)
 --       9 facts (JSON, for the ledger)
 --       then for each account: limit (nano-USD, -1 for none), moment to forget it (unix s)
--- Reply {'OK', granted, seq} | {'DENY', account number, limit, spent, held} | {'STALE'}
+-- Reply {'OK', granted, seq, numbers of the accounts that had spent 80 % of their limit, by commas}
+--       | {'DENY', account number, limit, spent, held} | {'STALE'}
 --       | {'COLD'} (no epoch: the counters cannot be trusted) | {'DUP', granted, seq}
 local meta, key_record, call, leases, refused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FIRST = 6
@@ -22,12 +23,14 @@ if redis.call('HGET', key_record, 'version') ~= ARGV[2] then return {'STALE'} en
 
 local wanted, least = tonumber(ARGV[3]), tonumber(ARGV[4])
 local granted, tightest, tight_limit, tight_spent, tight_held = wanted, 0, 0, 0, 0
+local near = {}
 for i = FIRST, #KEYS do
   local limit = tonumber(ARGV[10 + (i - FIRST) * 2])
   if limit >= 0 then
     local counters = redis.call('HMGET', KEYS[i], 'spent', 'held')
     local spent, held = tonumber(counters[1] or '0'), tonumber(counters[2] or '0')
     local free = limit - spent - held
+    if spent * 5 >= limit * 4 then near[#near + 1] = i - FIRST + 1 end
     if free < granted then
       granted, tightest = free, i
       tight_limit, tight_spent, tight_held = limit, spent, held
@@ -58,4 +61,4 @@ redis.call('HSET', call, 'open', '1', 'granted', amount, 'hold', amount, 'chg', 
   'accounts', table.concat(accounts, ' '), 'key_record', key_record)
 redis.call('EXPIRE', call, ARGV[6])
 redis.call('ZADD', leases, string.format('%.0f', now + tonumber(ARGV[5])), ARGV[1])
-return {'OK', amount, seq}
+return {'OK', amount, seq, table.concat(near, ',')}

@@ -8,12 +8,19 @@ from datetime import datetime, timedelta
 from ai_gateway import __version__
 from ai_gateway.services.parts_health import PartsHealth, PartState, ProviderHealth
 from ai_gateway.services.system_report import SystemReport
+from ai_gateway.services.tracing_health import TracingHealth, TracingState
 from ai_gateway.stores.redis_facts import SAFE_POLICY, RedisFacts
 from ai_gateway.web.admin.wording import outcome_words
 from ai_gateway.web.context import services
 from ai_gateway.web.formatting import exact_count, moment, money, rate, span
 
 MEGABYTE = 2**20
+
+TRACING_STATES = {
+    TracingState.CONNECTED: PartState.OK,
+    TracingState.DEGRADED: PartState.DEGRADED,
+    TracingState.DISCONNECTED: PartState.DOWN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Card:
     word: str = ""
 
 
-def health_cards(health: PartsHealth) -> tuple[Card, ...]:
+def health_cards(health: PartsHealth, report: SystemReport) -> tuple[Card, ...]:
     """In the order of the page."""
     return (
         _gateway(health),
@@ -35,8 +42,8 @@ def health_cards(health: PartsHealth) -> tuple[Card, ...]:
         _sql(health),
         _ledger(health),
         _holds(health),
-        _prices(health),
-        _tracing(),
+        _prices(health, report),
+        tracing_card(services().tracing_health()),
         *map(_provider, health.providers),
     )
 
@@ -48,7 +55,7 @@ def diagnostics(health: PartsHealth, report: SystemReport) -> str:
 
 def _diagnostic_lines(health: PartsHealth, report: SystemReport) -> Iterator[str]:
     yield f"AI Gateway diagnostics, {health.now.isoformat()}"
-    for card in health_cards(health):
+    for card in health_cards(health, report):
         facts = "; ".join(f"{name}: {text}" for name, text in card.facts)
         yield f"{card.name}: {card.word or card.state}" + (f" ({facts})" if facts else "")
     sums = report.usage.current
@@ -115,6 +122,7 @@ def _ledger(health: PartsHealth) -> Card:
             "unknown" if health.redis is None else exact_count(health.redis.outbox_entries),
         ),
         ("Set aside", exact_count(health.ledger.set_aside)),
+        ("Last sign of life", _moment_or_none(health.bookkeeper_at)),
     ]
     return Card("Bookkeeper", health.ledger_state, tuple(facts))
 
@@ -127,17 +135,29 @@ def _holds(health: PartsHealth) -> Card:
     return Card("Open holds", PartState.OK, facts)
 
 
-def _prices(health: PartsHealth) -> Card:
-    return Card("Prices", PartState.OK, (("Price book", health.price_book),))
+def _prices(health: PartsHealth, report: SystemReport) -> Card:
+    unpriced = report.usage.current.unpriced
+    facts = (
+        ("Price book", health.price_book),
+        ("Unpriced requests", f"{exact_count(unpriced)} in this window"),
+    )
+    return Card("Prices", PartState.DEGRADED if unpriced else PartState.OK, facts)
 
 
-def _tracing() -> Card:
-    tracing = services().tracing_health()
-    if not tracing.enabled:
-        return Card("LangSmith", "off", (("Tracing", "is not set up"),), word="Off")
-    state = PartState.OK if tracing.connected else PartState.DOWN
-    word = "Connected" if tracing.connected else "Disconnected"
-    return Card("LangSmith", state, (("Project", tracing.project or "—"),), word=word)
+def tracing_card(tracing: TracingHealth) -> Card:
+    """Of what was found in the background; nobody waits for LangSmith."""
+    word = tracing.state.value.capitalize()
+    if tracing.state is TracingState.OFF:
+        return Card("LangSmith", "off", (("Tracing", "is not set up"),), word=word)
+    facts = (
+        ("Tracing", "on"),
+        ("Project", tracing.project or "—"),
+        ("Last sent", _moment_or_none(tracing.sent_at)),
+        ("Waiting", exact_count(tracing.queued)),
+        ("Dropped", exact_count(tracing.dropped)),
+        ("Last error", tracing.error or "none"),
+    )
+    return Card("LangSmith", TRACING_STATES[tracing.state], facts, tracing.since, word)
 
 
 def _provider(provider: ProviderHealth) -> Card:

@@ -13,6 +13,7 @@ from ai_gateway.services.reports import Overview
 from ai_gateway.services.usage_report import Dimension
 from ai_gateway.stores.usage_sums import Step
 from ai_gateway.web.admin.charts import Chart, sparkline
+from ai_gateway.web.admin.health_cards import tracing_card
 from ai_gateway.web.admin.links import here, read_word
 from ai_gateway.web.admin.provider_table import ProviderChoices, sorted_providers
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
@@ -41,7 +42,7 @@ class OverviewView(StaffView):
         measure = _measure(by)
         overview = services().reports.overview(asked, by)
         order = ProviderChoices.asked()
-        zone = services().zone
+        zone, tracing = services().zone, services().tracing_health()
         return self.render(
             "admin/overview.html",
             overview=overview,
@@ -57,7 +58,8 @@ class OverviewView(StaffView):
             providers=sorted_providers(overview.usage.providers, order),
             outcome_words=outcome_words,
             refusal_words=refusal_words,
-            tracing=services().tracing_health(),
+            tracing=tracing_card(tracing),
+            has_langsmith=tracing.project_page is not None,
             base_url=request.url_root,
             refresh_seconds=REFRESH_SECONDS,
         )

@@ -1,6 +1,7 @@
 """The staff site: the ordered list of its pages, and what all of them share."""
 
 import hashlib
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,21 @@ from flask_admin.base import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from ai_gateway.web import formatting
-from ai_gateway.web.admin import login
+from ai_gateway.web.admin import account, login
+from ai_gateway.web.admin.conditions import counters_down_since, notable_lag
 from ai_gateway.web.admin.headers import csp_nonce
 from ai_gateway.web.admin.home import HomeView
+from ai_gateway.web.admin.langsmith import LangSmithView
+from ai_gateway.web.admin.links import here, kept_fields, user_page
 from ai_gateway.web.admin.overview import OverviewView
+from ai_gateway.web.admin.records import RecordsView
 from ai_gateway.web.admin.staff import StaffView, current_member, init_staff
+from ai_gateway.web.admin.system import SystemView
+from ai_gateway.web.admin.test_call import TestCallView
+from ai_gateway.web.admin.user_detail import UserDetailView
+from ai_gateway.web.admin.user_reset import UserResetView
 from ai_gateway.web.admin.user_spend import UserSpendView
+from ai_gateway.web.admin.users import UserView
 from ai_gateway.web.context import services
 
 NAME = "AI Gateway"
@@ -23,7 +33,17 @@ THEME_COOKIE = "ai_gateway_theme"
 THEMES = frozenset({"light", "dark"})
 STATIC_MAX_AGE_SECONDS = 365 * 24 * 3600
 
-PAGES: tuple[type[StaffView], ...] = (HomeView, OverviewView, UserSpendView)
+PAGES: tuple[type[StaffView] | type[RecordsView], ...] = (
+    HomeView,
+    TestCallView,
+    OverviewView,
+    UserSpendView,
+    UserDetailView,
+    SystemView,
+    LangSmithView,
+    UserResetView,
+    UserView,
+)
 """In the order of the menu; the first is the home page at /admin/."""
 
 
@@ -34,6 +54,7 @@ def init_app(app: Flask) -> None:
     app.context_processor(_shared_values)
     init_staff(app)
     app.register_blueprint(login.make_blueprint())
+    app.register_blueprint(account.make_blueprint())
     home, *others = PAGES
     admin = Admin(
         app,
@@ -55,6 +76,13 @@ def _shared_values() -> dict[str, Any]:
         "theme_cookie": THEME_COOKIE,
         "notices": _notices(),
         "current_member": current_member,
+        "here": here,
+        "kept_fields": kept_fields,
+        "user_page": user_page,
+        "fresh_token": secrets.token_urlsafe,
+        "counters_down_since": counters_down_since,
+        "notable_lag": notable_lag,
+        "reporting_zone": services().zone,
     }
 
 

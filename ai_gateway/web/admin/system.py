@@ -33,7 +33,7 @@ class SystemView(StaffView):
             "admin/system.html",
             report=report,
             health=health,
-            cards=health_cards(health),
+            cards=health_cards(health, report),
             diagnostics=diagnostics(health, report),
             shown=system_charts(report),
             duration=report.times[DURATION].overall,

@@ -1,16 +1,17 @@
 """The charts of the system page; a bar without a call is a gap, not a zero."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ai_gateway.services.system_report import PERCENTS, SystemReport, Times
 from ai_gateway.stores.rollups import DURATION, FIRST_TOKEN, OVERHEAD
 from ai_gateway.stores.usage_sums import Step, UsageSums
-from ai_gateway.web.admin.charts import Chart, ChartKind, Series, Value
+from ai_gateway.web.admin.charts import Chart, ChartKind, Series, Value, fold_series
 from ai_gateway.web.admin.usage_charts import start_labels
-from ai_gateway.web.admin.wording import outcome_words
+from ai_gateway.web.admin.wording import outcome_words, refusal_words
 from ai_gateway.web.context import services
-from ai_gateway.web.formatting import count, seconds
+from ai_gateway.web.formatting import count, rate, seconds
 
 Lines = Iterable[tuple[str, tuple[Value | None, ...]]]
 """Each with its name and a value for every bar."""
@@ -30,7 +31,9 @@ def system_charts(report: SystemReport) -> tuple[Chart, ...]:
         _lines(report, "duration", "Duration of calls ≈", report.times[DURATION], _seconds),
         _lines(report, "first-token", "Time to first token ≈", report.times[FIRST_TOKEN], _seconds),
         _lines(report, "overhead", "Gateway overhead ≈", report.times[OVERHEAD], own_time),
+        _refused(report),
         _bars(report, "tokens", "Tokens", _tokens(report)),
+        _chart(report, "cached", "Share of cached input", _cached(report), _SHARE),
     )
 
 
@@ -76,6 +79,27 @@ def _chart(report: SystemReport, name: str, title: str, lines: Lines, kind: _Kin
     )
 
 
+def _refused(report: SystemReport) -> Chart:
+    """Those of the commonest reasons; the others are added up."""
+    lines = [Series(refusal_words(one.reason), one.course) for one in report.refusals]
+    return replace(
+        _bars(report, "refused", "Refused by us, by reason", ()), series=fold_series(lines)
+    )
+
+
+def _cached(report: SystemReport) -> Lines:
+    totals = report.usage.series().totals
+    return [
+        (
+            "Cached input",
+            tuple(
+                Fraction(sums.cached_input_tokens, sums.input_tokens) if sums.input_tokens else None
+                for sums in totals
+            ),
+        )
+    ]
+
+
 def _tokens(report: SystemReport) -> Lines:
     totals = report.usage.series().totals
     parts: dict[str, Callable[[UsageSums], int]] = {
@@ -87,6 +111,13 @@ def _tokens(report: SystemReport) -> Lines:
         (words, tuple(part(sums) if sums.requests else None for sums in totals))
         for words, part in parts.items()
     ]
+
+
+def _share(part: Value) -> str:
+    return rate(part)
+
+
+_SHARE = _Kind(ChartKind.LINES, _share)
 
 
 def _seconds(milliseconds: Value) -> str:

@@ -55,6 +55,7 @@ class UserDetailView(StaffView):
             choices=choices,
             providers=sorted_providers(detail.usage.providers, choices),
             outcome_words=outcome_words,
+            has_langsmith=services().tracing_health().project_page is not None,
             action_words=action_words,
             may_reset=allows(role, Permission.RESET_USER_SPEND) and detail.user is not None,
             may_edit=role is Role.ADMIN and detail.user is not None,

@@ -86,7 +86,7 @@ def test_scripts_run_by_a_nonce_that_is_new_each_time(viewer: StaffApp) -> None:
             r"script-src 'nonce-([^']+)'", response.headers["Content-Security-Policy"]
         )
         scripts = re.findall(r"<script[^>]*>", response.text)
-        assert len(scripts) == 1
+        assert scripts
         assert all(f'nonce="{nonce}"' in script for script in scripts)
         nonces.add(nonce)
     assert len(nonces) == 2 * len(PAGES)

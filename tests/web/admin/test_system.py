@@ -70,10 +70,10 @@ def test_parts_tell_their_state(tmp_path: Path) -> None:
 def test_every_chart_has_a_table_and_nothing_is_drawn_of_nothing(viewer: StaffApp) -> None:
     empty = viewer.client.get(SYSTEM).text
     assert "<canvas" not in empty
-    assert empty.count("No data in this window.") == 6
+    assert empty.count("No data in this window.") == 8
     seed_story()
     full = viewer.client.get(SYSTEM).text
-    assert full.count("<canvas") == full.count("Show as table") == 6
+    assert full.count("<canvas") == full.count("Show as table") == 8
 
 
 def test_refusals_are_said_in_words(viewer: StaffApp) -> None:
