@@ -81,18 +81,23 @@ class Replay:
                 row = self.hashes.setdefault(words[0], {})
                 row[words[1]] = str(int(row.get(words[1], "0")) + int(words[2]))
             case "HDEL":
-                for name in words[1:]:
-                    self.hashes.get(words[0], {}).pop(name, None)
+                self._forget(words[0], words[1:])
             case "ZADD":
                 self.leases |= zip(words[2::2], map(int, words[1::2]), strict=True)
             case "ZREM":
                 for name in _leased(command):
                     self.leases.pop(name, None)
+            case "DEL" if words == [redis_keys.FIGURES]:
+                self._forget(words[0], list(self.hashes.get(words[0], ())))
             case "SET" | "PEXPIREAT" | "SADD" | "SREM" | "XTRIM" | "XDEL":
                 pass
             case _:
                 self._complain("I1", f"nobody expected {command}")
         return []
+
+    def _forget(self, name: str, fields: Sequence[str]) -> None:
+        for field_name in fields:
+            self.hashes.get(name, {}).pop(field_name, None)
 
     def _write(self, name: str, fields: Row) -> None:
         row = self.hashes.setdefault(name, {})
