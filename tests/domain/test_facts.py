@@ -36,5 +36,5 @@ def test_module_says_what_it_is_for(module: ModuleType) -> None:
 
 
 def test_words_of_the_spend_list_are_those_of_its_addresses() -> None:
-    assert [str(word) for word in SpendFilter] == ["all", "warning", "exceeded"]
+    assert [str(word) for word in SpendFilter] == ["all", "warning", "exceeded", "no_limit"]
     assert "daily_used" in list(SpendSort)

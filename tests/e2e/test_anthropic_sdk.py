@@ -1,6 +1,5 @@
 """The Anthropic SDK, pointed at the gateway by its base URL and key alone."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 
+from tests.coroutines import run
 from tests.e2e.caller import Caller, metric, usd
 from tests.e2e.operating import Operator
 from tests.running import RunningGateway
@@ -58,7 +58,7 @@ def asynchronous(caller: Caller) -> str:
             asked = messages(caller, "[[tokens=4]]")
             return text_of(await client.messages.create(model=MODEL, max_tokens=50, messages=asked))
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 def asynchronously_streamed(caller: Caller) -> str:
@@ -71,7 +71,7 @@ def asynchronously_streamed(caller: Caller) -> str:
         ):
             return text_of(await stream.get_final_message())
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 @pytest.mark.parametrize("ask", [whole, streamed, asynchronous, asynchronously_streamed])

