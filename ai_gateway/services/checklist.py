@@ -14,12 +14,13 @@ from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.tracing_health import TracingHealth
 from ai_gateway.stores.redis_facts import SAFE_POLICY, RedisFacts
 from ai_gateway.stores.reporting import SetUpFacts
+from ai_gateway.telemetry.metrics_state import FIGURE_SILENCE_SECONDS
 
 OVERVIEW = "/admin/ai-analytics/"
 SYSTEM = "/admin/ai-analytics/system/"
 TEST_CALL = "/admin/test-call/"
 
-LONGEST_SILENCE = timedelta(minutes=1)
+LONGEST_SILENCE = timedelta(seconds=FIGURE_SILENCE_SECONDS)
 """A bookkeeper that lives tells its figures every few seconds."""
 
 Found = TypeVar("Found")

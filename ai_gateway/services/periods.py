@@ -62,6 +62,16 @@ class Period:
     is_running: bool = True
 
     @property
+    def end(self) -> datetime | None:
+        """Where reads of this period end; a running one has no end, so that all of now is in it."""
+        return None if self.is_running else self.until
+
+    @property
+    def part(self) -> Part:
+        """The roll-ups of this period, as wide as its bars."""
+        return Part(self.step, self.since, self.end)
+
+    @property
     def last_moment(self) -> datetime:
         """Within the last day that is shown."""
         return self.until if self.is_running else self.until - timedelta(microseconds=1)

@@ -18,7 +18,7 @@ from ai_gateway.services.system_report import percentile
 from ai_gateway.services.usage_report import Dimension, Series, Usage, UsageReports
 from ai_gateway.stores.recent_calls import RecentCall
 from ai_gateway.stores.recent_refusals import RecentRefusal
-from ai_gateway.stores.reporting import ReportingStore, SetUpFacts
+from ai_gateway.stores.reporting import ReportingStore
 from ai_gateway.stores.top_users import UserSums
 from ai_gateway.stores.usage_sums import Part, UsageSumsStore
 
@@ -87,9 +87,8 @@ class Reports:
         windows = self._windows.of_users(now)
         usage = self._usage.usage(asked)
         period = usage.period
-        until = None if period.is_running else period.until
         month = self._store.budgets.installation(self._windows.of_installation(now))
-        refusals = self._store.refusals.read(RECENT, period.since, until)
+        refusals = self._store.refusals.read(RECENT, period.since, period.end)
         return Overview(
             usage=usage,
             series=self._usage.by_user(usage) if by is Dimension.USER else usage.series(by),
@@ -98,7 +97,7 @@ class Reports:
             spenders=self._spenders(windows, now, TOP_USERS),
             activity=_newest(self._store.calls.newest(RECENT), refusals.newest),
             refused=refusals.in_span,
-            p95_ms=self._p95(Part(period.step, period.since, until)),
+            p95_ms=self._p95(period.part),
             installation=budget_view(month),
             month_resets_at=window_end(Window.MONTH, now, self._zone),
             counts=self._store.budgets.count(windows),
@@ -108,9 +107,6 @@ class Reports:
         """The users with the highest cost today."""
         now = self._clock()
         return self._spenders(self._windows.of_users(now), now, count)
-
-    def set_up(self) -> SetUpFacts:
-        return self._store.set_up_facts()
 
     def _p95(self, part: Part) -> dict[str, float | None]:
         durations = self._store.system.durations(part)

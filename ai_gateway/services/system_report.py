@@ -12,7 +12,6 @@ from ai_gateway.services.periods import AskedRange
 from ai_gateway.services.usage_report import Usage, UsageReports
 from ai_gateway.stores.rollups import DURATION, FIRST_TOKEN, OVERHEAD, bucket_time
 from ai_gateway.stores.system_sums import EndingCount, RefusalCount, SystemSums, TimeCount
-from ai_gateway.stores.usage_sums import Part
 
 PERCENTS = (50, 95, 99)
 KINDS = (DURATION, FIRST_TOKEN, OVERHEAD)
@@ -67,15 +66,14 @@ class SystemReports:
     def report(self, asked: AskedRange) -> SystemReport:
         usage = self._usage.usage(asked)
         period = usage.period
-        until = None if period.is_running else period.until
         starts = period.starts(self._zone)
-        found = self._sums.times(Part(period.step, period.since, until))
+        found = self._sums.times(period.part)
         return SystemReport(
             usage=usage,
             starts=starts,
-            outcomes=_outcomes(self._sums.endings(period.since, until), starts),
+            outcomes=_outcomes(self._sums.endings(period.since, period.end), starts),
             times={kind: _times(found, kind, starts) for kind in KINDS},
-            refusals=_refusals(self._sums.refusals(period.since, until), starts),
+            refusals=_refusals(self._sums.refusals(period.since, period.end), starts),
         )
 
 

@@ -19,7 +19,6 @@ from ai_gateway.stores.top_users import DaySpan, TopUsers, UserCostAt
 from ai_gateway.stores.usage_sums import (
     ModelSums,
     ModelSumsAt,
-    Part,
     Step,
     UsageSums,
     UsageSumsStore,
@@ -97,6 +96,14 @@ class Usage:
         points = ((name, row.start, row.sums) for name, row in named)
         return _series(self.period.starts(self.zone), points)
 
+    def totals(self) -> tuple[UsageSums, ...]:
+        """The sum of everything in each hour or day."""
+        starts = self.period.starts(self.zone)
+        found: list[list[UsageSums]] = [[] for _ in starts]
+        for row in self.rows:
+            found[bisect_right(starts, row.start) - 1].append(row.sums)
+        return tuple(map(added, found))
+
 
 class UsageReports:
     """Reads of roll-ups only; without a `user_id`, of the whole installation."""
@@ -131,10 +138,9 @@ class UsageReports:
             starts,
             ((name, at, UsageSums(requests=r.requests, cost=r.cost)) for name, at, r in points),
         )
-        totals = usage.series().totals
         rest = [
             UsageSums(requests=whole.requests - known.requests, cost=Money(whole.cost - known.cost))
-            for whole, known in zip(totals, series.totals, strict=True)
+            for whole, known in zip(usage.totals(), series.totals, strict=True)
         ]
         if not any(one.requests or one.cost for one in rest):
             return series
@@ -142,8 +148,7 @@ class UsageReports:
 
     def _users_of(self, period: Period) -> tuple[UserCostAt, ...]:
         if period.step is Step.HOUR:
-            until = None if period.is_running else period.until
-            return self._users.by_hour(period.since, until, MOST_USERS)
+            return self._users.by_hour(period.since, period.end, MOST_USERS)
         first, last = (
             moment.astimezone(self._zone).date() for moment in (period.since, period.last_moment)
         )
@@ -155,9 +160,8 @@ class UsageReports:
         return datetime.combine(date.fromisoformat(start), time(12), self._zone)
 
     def _of(self, period: Period, user_id: int | None) -> Usage:
-        until = None if period.is_running else period.until
         before = () if period.previous is None else period.previous.parts(self._zone)
-        found = self._store.series(Part(period.step, period.since, until), *before, user_id=user_id)
+        found = self._store.series(period.part, *before, user_id=user_id)
         rows = tuple(row for row in found if row.part == 0)
         previous = None if period.previous is None else [row for row in found if row.part > 0]
         return Usage(

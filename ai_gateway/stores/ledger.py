@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, Table, case, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, case, func, or_, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
@@ -29,7 +28,7 @@ from ai_gateway.stores.rollup_tables import (
     UsageHour,
 )
 from ai_gateway.stores.rollups import CALL
-from ai_gateway.stores.sql import transaction
+from ai_gateway.stores.sql import insert_into, table_of, transaction
 from ai_gateway.stores.tables import AccountTotal, Base, LedgerEntry, OutboxPosition, SetAsideEntry
 
 Batch = Sequence[OutboxEntry | UnreadableEntry]
@@ -58,7 +57,7 @@ class Ledger:
             row = session.get(OutboxPosition, 1)
             if row is not None:
                 return row.stream_id
-            first = self._insert(_table(OutboxPosition)).values(id=1, stream_id=FIRST_POSITION)
+            first = insert_into(self._engine, OutboxPosition).values(id=1, stream_id=FIRST_POSITION)
             # Two bookkeepers may come here at once.
             session.execute(first.on_conflict_do_nothing())
             return FIRST_POSITION
@@ -168,9 +167,9 @@ class Ledger:
         """Insert what is not there yet; a replay brings entries a second time."""
         if not entries:
             return [], []
-        table = _table(LedgerEntry)
+        table = table_of(LedgerEntry)
         statement = (
-            self._insert(table)
+            insert_into(self._engine, LedgerEntry)
             .on_conflict_do_nothing(index_elements=["request_id", "entry_no"])
             .returning(table.c.request_id, table.c.entry_no)
         )
@@ -210,8 +209,8 @@ class Ledger:
     ) -> None:
         if not rows:
             return
-        table = _table(model)
-        statement = self._insert(table)
+        table = table_of(model)
+        statement = insert_into(self._engine, model)
         session.execute(
             statement.on_conflict_do_update(
                 index_elements=list(table.primary_key.columns),
@@ -220,26 +219,15 @@ class Ledger:
             rows,
         )
 
-    def _insert(self, table: Table) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table)
-
-
-def _table(model: type[Base]) -> Table:
-    table = model.__table__
-    if not isinstance(table, Table):
-        raise TypeError(f"{model.__name__} is no plain table")
-    return table
-
 
 def _adding(model: type[Base], names: Iterable[str]) -> Callable[[Any], Row]:
-    columns = _table(model).c
+    columns = table_of(model).c
     return lambda new: {name: columns[name] + new[name] for name in names}
 
 
 def _moving_on(new: Any) -> Row:
     """Add up an account, and keep the later of two moments."""
-    known = _table(AccountTotal).c.last_request_at
+    known = table_of(AccountTotal).c.last_request_at
     is_later = or_(known.is_(None), new.last_request_at > known)
     later = case((is_later, new.last_request_at), else_=known)
     return _adding(AccountTotal, rollups.ACCOUNT_SUMS)(new) | {"last_request_at": later}

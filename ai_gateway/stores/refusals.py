@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import redis
-from sqlalchemy import Engine, Table, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.call import Outcome
@@ -24,7 +23,7 @@ from ai_gateway.stores.outbox import FIRST_POSITION
 from ai_gateway.stores.redis_client import translated_errors
 from ai_gateway.stores.refusal_tables import RefusalHour, RefusalPosition, RefusalRow
 from ai_gateway.stores.rollups import local_hour
-from ai_gateway.stores.sql import transaction
+from ai_gateway.stores.sql import insert_into, table_of, transaction
 
 MOST_IN_STREAM = 10_000
 MOST_ROWS = 50_000
@@ -75,7 +74,9 @@ class RefusalTable:
             row = session.get(RefusalPosition, 1)
             if row is not None:
                 return row.stream_id
-            first = self._insert(RefusalPosition).values(id=1, stream_id=FIRST_POSITION)
+            first = insert_into(self._engine, RefusalPosition).values(
+                id=1, stream_id=FIRST_POSITION
+            )
             # Two bookkeepers may come here at once.
             session.execute(first.on_conflict_do_nothing())
             return FIRST_POSITION
@@ -108,28 +109,17 @@ class RefusalTable:
         counts: dict[tuple[datetime, str, str], int] = defaultdict(int)
         for call in calls:
             counts[local_hour(call.at, self._zone), call.outcome.value, call.reason] += call.count
-        statement = self._insert(RefusalHour)
+        statement = insert_into(self._engine, RefusalHour)
         session.execute(
             statement.on_conflict_do_update(
                 index_elements=["hour", "outcome", "reason"],
-                set_={"count": _table(RefusalHour).c.count + statement.excluded.count},
+                set_={"count": table_of(RefusalHour).c.count + statement.excluded.count},
             ),
             [
                 {"hour": hour, "outcome": outcome, "reason": reason, "count": count}
                 for (hour, outcome, reason), count in counts.items()
             ],
         )
-
-    def _insert(self, model: type[RefusalHour | RefusalPosition]) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(_table(model))
-
-
-def _table(model: type[RefusalHour | RefusalPosition]) -> Table:
-    table = model.__table__
-    if not isinstance(table, Table):
-        raise TypeError(f"{model.__name__} is no plain table")
-    return table
 
 
 def _row(call: RefusedCall) -> RefusalRow:

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, ExceptionContext, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from ai_gateway.errors import GatewayUnavailable
 
@@ -81,6 +82,19 @@ def watch(engine: Engine, told: Callable[[str, float], object]) -> None:
         if isinstance(context.sqlalchemy_exception, OperationalError | InterfaceError):
             began = context.connection.info.get("began") if context.connection else None
             told("error", perf_counter() - began if began else 0.0)
+
+
+def insert_into(engine: Engine, model: type[DeclarativeBase]) -> Any:
+    """An insert that knows what to do on a conflict, in the words of the engine's database."""
+    dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table_of(model))
+
+
+def table_of(model: type[DeclarativeBase]) -> Table:
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model.__name__} is no plain table")
+    return table
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def test_no_page_sums_the_ledger(reports: Reports) -> None:
     seed_story()
     with counted_statements() as sent:
         reports.overview(AskedRange(RangeName.DAYS_30))
-        reports.set_up()
+        ReportingStore().set_up_facts()
     of_ledger = [sql for sql in sent if "ledger_entry" in sql]
     assert len(of_ledger) == 1
     assert not [sql for sql in of_ledger if "sum(" in sql.lower()]

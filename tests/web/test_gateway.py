@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,29 +12,11 @@ from werkzeug.test import TestResponse
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.tables import LedgerEntry, db
 from ai_gateway.web.calls import MAX_BODY_BYTES
-from simulator.testing import Recorded, RunningSimulator, running_simulator
+from simulator.testing import Recorded, RunningSimulator
 from tests.gateway_app import ANTHROPIC, OPENAI, GatewayApp, credential, opened_app
-from tests.redis_servers import RedisServer, running_redis
+from tests.redis_servers import running_redis
 
 PATHS = (OPENAI, ANTHROPIC)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[RunningSimulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shared_app(server: RedisServer, simulator: RunningSimulator) -> Iterator[GatewayApp]:
-    with opened_app(server, simulator) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.ledger_export import LedgerExport
 from ai_gateway.stores.tables import db
 from tests.money import key_record, outbox_entry
-from tests.redis_servers import RedisServer, running_redis
+from tests.redis_servers import RedisServer
 from tests.seeding import NOW
 from tests.web.api_app import Api, opened_api
 
@@ -36,12 +36,6 @@ class Booked:
     api: Api
     zone: ZoneInfo
     key: str
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=ZONES)

@@ -17,12 +17,6 @@ from tests.redis_servers import RedisServer, running_redis
 TOKEN = "0f9e8d7c6b5a43210fed"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
-
-
 @dataclass
 class ClockAhead:
     """The clock of the system, and as much ahead of it as tests need."""

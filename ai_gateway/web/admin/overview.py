@@ -18,7 +18,7 @@ from ai_gateway.web.admin.links import here, read_word
 from ai_gateway.web.admin.provider_table import ProviderChoices, sorted_providers
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
 from ai_gateway.web.admin.staff import StaffView
-from ai_gateway.web.admin.usage_charts import Measure, usage_chart, values_of
+from ai_gateway.web.admin.usage_charts import Measure, usage_chart
 from ai_gateway.web.admin.wording import outcome_words, refusal_words
 from ai_gateway.web.context import services
 from ai_gateway.web.formatting import count, rate
@@ -143,10 +143,10 @@ def _pace(overview: Overview) -> Fraction | None:
 
 
 def _sparks(overview: Overview) -> dict[str, Any]:
-    totals = overview.usage.series().totals
+    totals = overview.usage.totals()
     return {
-        "cost": sparkline(values_of(overview.usage.series(), Measure.COST)),
-        "tokens": sparkline(values_of(overview.usage.series(), Measure.TOKENS)),
+        "cost": sparkline([sums.cost for sums in totals]),
+        "tokens": sparkline([sums.tokens for sums in totals]),
         "errors": sparkline([sums.error_rate for sums in totals]),
         "average": sparkline([sums.average_cost for sums in totals]),
     }

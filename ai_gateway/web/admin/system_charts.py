@@ -13,6 +13,9 @@ from ai_gateway.web.admin.wording import outcome_words, refusal_words
 from ai_gateway.web.context import services
 from ai_gateway.web.formatting import count, rate, seconds
 
+Totals = tuple[UsageSums, ...]
+"""The sums of everything in each hour or day."""
+
 Lines = Iterable[tuple[str, tuple[Value | None, ...]]]
 """Each with its name and a value for every bar."""
 
@@ -25,6 +28,7 @@ def system_charts(report: SystemReport) -> tuple[Chart, ...]:
         for outcome, bars in report.outcomes.items()
         if outcome.is_failure
     ]
+    totals = report.usage.totals()
     return (
         _bars(report, "outcomes", "Requests by outcome", ends),
         _bars(report, "errors", "Errors by class", failures),
@@ -32,8 +36,8 @@ def system_charts(report: SystemReport) -> tuple[Chart, ...]:
         _lines(report, "first-token", "Time to first token ≈", report.times[FIRST_TOKEN], _seconds),
         _lines(report, "overhead", "Gateway overhead ≈", report.times[OVERHEAD], own_time),
         _refused(report),
-        _bars(report, "tokens", "Tokens", _tokens(report)),
-        _chart(report, "cached", "Share of cached input", _cached(report), _SHARE),
+        _bars(report, "tokens", "Tokens", _tokens(totals)),
+        _chart(report, "cached", "Share of cached input", _cached(totals), _SHARE),
     )
 
 
@@ -87,8 +91,7 @@ def _refused(report: SystemReport) -> Chart:
     )
 
 
-def _cached(report: SystemReport) -> Lines:
-    totals = report.usage.series().totals
+def _cached(totals: Totals) -> Lines:
     return [
         (
             "Cached input",
@@ -100,8 +103,7 @@ def _cached(report: SystemReport) -> Lines:
     ]
 
 
-def _tokens(report: SystemReport) -> Lines:
-    totals = report.usage.series().totals
+def _tokens(totals: Totals) -> Lines:
     parts: dict[str, Callable[[UsageSums], int]] = {
         "Input": lambda sums: sums.input_tokens - sums.cached_input_tokens,
         "Cached input": lambda sums: sums.cached_input_tokens,

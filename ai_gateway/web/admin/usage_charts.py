@@ -77,11 +77,6 @@ def start_labels(starts: tuple[datetime, ...], period: Period, zone: ZoneInfo) -
     return tuple(form(start, zone) for start in starts)
 
 
-def values_of(series: Series, measure: Measure) -> tuple[int, ...]:
-    """The course of a total, for a sparkline."""
-    return tuple(map(_VALUES[measure], series.totals))
-
-
 def _links(series: Series, period: Period, zone: ZoneInfo, address: str) -> tuple[str, ...]:
     """From a day to its hours."""
     if period.step is not Step.DAY:

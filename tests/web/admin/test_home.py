@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from ai_gateway.domain.audit import Action
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.tables import AuditRow, LedgerEntry, User, VirtualKey, db
-from simulator.testing import RunningSimulator, running_simulator
+from simulator.testing import RunningSimulator
 from tests.gateway_app import GatewayApp, opened_app
 from tests.redis_servers import RedisServer, running_redis
 from tests.seeding import PASSWORD
@@ -21,18 +21,6 @@ from tests.web.staff_app import csrf_token, log_in
 
 HOME, TEST_CALL = "/admin/", "/admin/test-call/"
 MODEL = "openai/gpt-4o-mini"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[RunningSimulator]:
-    with running_simulator() as running:
-        yield running
 
 
 @pytest.fixture

@@ -18,18 +18,11 @@ from tests.seeding import (
     usd,
 )
 from tests.sql_database import counted_statements
-from tests.web.staff_app import StaffApp, log_in
+from tests.web.staff_app import StaffApp
 
 OVERVIEW, USERS = "/admin/ai-analytics/", "/admin/ai-analytics/users/"
 DAY, MONTH = "2026-11-23", "2026-11"
 HOUR = datetime(2026, 11, 23, 7, tzinfo=NOW.tzinfo)
-
-
-@pytest.fixture
-def viewer(staff_app: StaffApp) -> StaffApp:
-    add_user("viewer", role="viewer")
-    log_in(staff_app.client, "viewer")
-    return staff_app
 
 
 def _text(page: str) -> str:

@@ -4,8 +4,6 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from ai_gateway.domain.call import Outcome
 from ai_gateway.errors import CallerError
 from ai_gateway.services.health import LiveState
@@ -20,14 +18,6 @@ from tests.web.staff_app import StaffApp, build, log_in
 
 SYSTEM = "/admin/ai-analytics/system/"
 HOUR = datetime(2026, 11, 23, 7, tzinfo=NOW.tzinfo)
-
-
-@pytest.fixture
-def viewer(staff_app: StaffApp) -> StaffApp:
-    """Without a Redis."""
-    add_user("viewer", role="viewer")
-    log_in(staff_app.client, "viewer")
-    return staff_app
 
 
 def _text(page: str) -> str:

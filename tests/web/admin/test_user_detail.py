@@ -28,13 +28,6 @@ DAY, MONTH = "2026-11-23", "2026-11"
 HOUR = datetime(2026, 11, 23, 7, tzinfo=NOW.tzinfo)
 
 
-@pytest.fixture
-def viewer(staff_app: StaffApp) -> StaffApp:
-    add_user("viewer", role="viewer")
-    log_in(staff_app.client, "viewer")
-    return staff_app
-
-
 def _address(user_id: int) -> str:
     return f"/admin/ai-analytics/users/{user_id}/"
 

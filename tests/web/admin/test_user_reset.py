@@ -1,9 +1,7 @@
 """Giving users room again: what is asked before, and what is said and kept after."""
 
 import re
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -16,34 +14,24 @@ from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.tables import AccountTotal, AuditRow, LedgerEntry, db
 from tests.money import UTC_ZONE, MoneyStore
-from tests.redis_servers import RedisServer, running_redis
+from tests.redis_servers import RedisServer
 from tests.seeding import NOW, add_account, add_usage, add_user, usd
-from tests.sql_database import counted_statements, opened, sqlite_url
-from tests.web.staff_app import StaffApp, build, log_in, publish_counters
+from tests.sql_database import counted_statements
+from tests.web.staff_app import StaffApp, log_in, publish_counters
 
 USERS = "/admin/ai-analytics/users/"
 RESET = f"{USERS}reset/"
 DAY, MONTH = "2026-11-23", "2026-11"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
-
-
 @pytest.fixture
-def operator(tmp_path: Path, server: RedisServer) -> Iterator[StaffApp]:
+def operator(live: StaffApp, server: RedisServer) -> StaffApp:
     """Somebody who may reset; `ann` has spent 5 of today's and 40 of this month's USD."""
-    url = sqlite_url(tmp_path)
-    with opened(url):
-        made = build(url, redis_url=server.url)
-        add_user("operator", role="operator")
-        _spender("ann", "5", "40")
-        publish_counters(server.url, db.engine)
-        log_in(made.client, "operator")
-        yield made
-        made.engine.dispose()
+    add_user("operator", role="operator")
+    _spender("ann", "5", "40")
+    publish_counters(server.url, db.engine)
+    log_in(live.client, "operator")
+    return live
 
 
 def _spender(name: str, today: str, month: str) -> int:

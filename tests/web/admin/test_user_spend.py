@@ -5,7 +5,6 @@ import io
 import re
 import time
 import tracemalloc
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,7 +15,7 @@ from sqlalchemy import insert, select
 from ai_gateway.domain.limits import Limit, LimitKind, Window
 from ai_gateway.stores.tables import AccountTotal, AuditRow, User, db
 from ai_gateway.web.admin.spend_csv import HEADER
-from tests.redis_servers import RedisServer, running_redis
+from tests.redis_servers import RedisServer
 from tests.seeding import (
     NOW,
     add_account,
@@ -33,22 +32,6 @@ from tests.web.staff_app import StaffApp, build, log_in, publish_counters
 USERS = "/admin/ai-analytics/users/"
 EXPORT = f"{USERS}export.csv"
 DAY, MONTH = "2026-11-23", "2026-11"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with running_redis() as running:
-        yield running
-
-
-@pytest.fixture
-def live(tmp_path: Path, server: RedisServer) -> Iterator[StaffApp]:
-    """With a Redis that answers; `_publish` tells it what was seeded."""
-    url = sqlite_url(tmp_path)
-    with opened(url):
-        made = build(url, redis_url=server.url)
-        yield made
-        made.engine.dispose()
 
 
 @pytest.fixture

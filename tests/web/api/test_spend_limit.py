@@ -15,7 +15,6 @@ from ai_gateway.domain.limits import Limit, Window, window_end
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import Denied
 from ai_gateway.stores.tables import db
-from simulator.testing import RunningSimulator, running_simulator
 from tests.gateway_app import GatewayApp, credential, opened_app
 from tests.money import UNLIMITED, UTC_ZONE, admitted_call, finished_call
 from tests.redis_servers import RedisServer, running_redis
@@ -51,18 +50,6 @@ NUMBERS = count(1)
 def server() -> Iterator[RedisServer]:
     with running_redis() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[RunningSimulator]:
-    with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shared_app(server: RedisServer, simulator: RunningSimulator) -> Iterator[GatewayApp]:
-    with opened_app(server, simulator) as opened:
-        yield opened
 
 
 @pytest.fixture
