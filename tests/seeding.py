@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import inspect, select
+from sqlalchemy import insert, inspect, select, update
 
 from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id, window_start
 from ai_gateway.domain.money import NANO_PER_USD, Money
@@ -112,23 +112,27 @@ def add_made(made: Sequence["MadeHour"], zone: ZoneInfo) -> None:
     for table in (UsageHour, ModelHour, ModelDay, AccountTotal):
         of_table = {key: sums for (of, key), sums in totals.items() if of is table}
         _add_sums(table, of_table)
-    for account, moment in active.items():
-        db.session.get_one(AccountTotal, account).last_request_at = moment
+    names = ("scope", "subject_id", "window_id", "last_request_at")
+    moments = [dict(zip(names, (*key, at), strict=True)) for key, at in active.items()]
+    db.session.execute(update(AccountTotal), moments)
     db.session.commit()
 
 
 def _add_sums(table: type[Base], sums: Mapping[tuple[Any, ...], Mapping[str, int]]) -> None:
     names = [column.name for column in table.__table__.primary_key]
     known = {inspect(row).identity: row for row in db.session.scalars(select(table))}
+    new: list[dict[str, Any]] = [
+        dict.fromkeys(_SUMS[table], 0) | dict(zip(names, key, strict=True)) | dict(more)
+        for key, more in sums.items()
+        if key not in known
+    ]
+    if new:
+        # In bulk: a story has many thousands.
+        db.session.execute(insert(table), new)
     for key, more in sums.items():
-        present = known.get(key)
-        if present is None:
-            present = table(**dict(zip(names, key, strict=True)))
-            for name in _SUMS[table]:
-                setattr(present, name, 0)
-            db.session.add(present)
-        for name, count in more.items():
-            setattr(present, name, getattr(present, name) + count)
+        if (present := known.get(key)) is not None:
+            for name, count in more.items():
+                setattr(present, name, getattr(present, name) + count)
     db.session.flush()
 
 
@@ -260,8 +264,8 @@ def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
     made = list(_made_hours(ids, now, zone, chance))
     add_made(made, zone)
     spent: dict[tuple[Scope, int, str], int] = defaultdict(int)
+    db.session.execute(update(AccountTotal).values(spent_nano_usd=AccountTotal.cost_nano_usd))
     for account in db.session.scalars(select(AccountTotal)):
-        account.spent_nano_usd = account.cost_nano_usd
         spent[Scope.USER, account.subject_id, account.window_id] = account.cost_nano_usd
         spent[Scope.INSTALLATION, 0, account.window_id] += account.cost_nano_usd
     db.session.commit()
@@ -296,22 +300,24 @@ def _seed_system(made: list[MadeHour], ids: list[int], now: datetime, zone: Zone
     days: Counter[tuple[datetime, str, str, int]] = Counter()
     for (hour, provider, kind, bucket), count in times.items():
         days[window_start(Window.DAY, hour, zone), provider, kind, bucket] += count
-    rows: list[Base] = [
-        OutcomeHour(hour=h, provider=p, outcome=o, count=n) for (h, p, o), n in outcomes.items()
+    hours = sorted({row.hour for row in made})[-160:]
+    reasons = (("user_day", "budget_blocked"), ("invalid", "auth_error"))
+    numbers: list[tuple[type[Base], tuple[str, ...], Mapping[tuple[Any, ...], int]]] = [
+        (OutcomeHour, ("hour", "provider", "outcome"), outcomes),
+        (LatencyDay, ("day", "provider", "kind", "bucket"), days),
+        (LatencyBucket, ("hour", "provider", "kind", "bucket"), times),
+        (
+            RefusalHour,
+            ("hour", "reason", "outcome"),
+            {(hour, *words): chance.randint(0, 9) for hour in hours for words in reasons},
+        ),
     ]
-    rows += [
-        LatencyDay(day=d, provider=p, kind=k, bucket=b, count=n) for (d, p, k, b), n in days.items()
-    ]
-    rows += [
-        LatencyBucket(hour=h, provider=p, model="m", kind=k, bucket=b, count=n)
-        for (h, p, k, b), n in times.items()
-    ]
-    for hour in sorted({row.hour for row in made})[-160:]:
-        for reason, outcome in (("user_day", "budget_blocked"), ("invalid", "auth_error")):
-            rows.append(
-                RefusalHour(hour=hour, outcome=outcome, reason=reason, count=chance.randint(0, 9))
-            )
-    db.session.add_all(rows)
+    for table, names, counts in numbers:
+        model = {"model": "m"} if table is LatencyBucket else {}
+        rows = [
+            dict(zip(names, key, strict=True)) | model | {"count": n} for key, n in counts.items()
+        ]
+        db.session.execute(insert(table), rows)
     db.session.add_all(_refusals(ids, now))
     db.session.commit()
 
