@@ -5,7 +5,6 @@ after the fork, and every client connects when it is first used.
 """
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from flask import Flask
 from ai_gateway import cli
 from ai_gateway.domain.call import DialectName
 from ai_gateway.domain.clock import Clock, system_clock
+from ai_gateway.factory.acting import KeyStores, acting_services
 from ai_gateway.factory.bookkeeper import make_bookkeeper
 from ai_gateway.factory.database import init_database
 from ai_gateway.factory.from_settings import (
@@ -37,46 +37,34 @@ from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import Registry
 from ai_gateway.providers.transport import Transport
 from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
-from ai_gateway.services.audit import Audit
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.free_calls import FreeCalls
 from ai_gateway.services.health import Health
-from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.key_holder import KeyHolder
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
-from ai_gateway.services.own_password import OwnPassword
 from ai_gateway.services.proxy import Proxy
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.relay import CallEnding, Drains
 from ai_gateway.services.settlement import Settlement
-from ai_gateway.services.sign_in import SignIn
-from ai_gateway.services.spend_reset import SpendReset
 from ai_gateway.services.stored_responses import StoredResponses
 from ai_gateway.services.trial_call import TrialCalls, TrialMarks
-from ai_gateway.services.user_admin import UserAdmin
 from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, read_settings
 from ai_gateway.stores import sql
-from ai_gateway.stores.audit import AuditTable
 from ai_gateway.stores.catalog import Catalog
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.ledger_export import LedgerExport
-from ai_gateway.stores.log_in_limits import LogInLimits
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.once import Once
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.refusals import RefusalStream
-from ai_gateway.stores.reset_records import ResetRecords
-from ai_gateway.stores.resets import SpendResets
 from ai_gateway.stores.response_owners import ResponseOwners
-from ai_gateway.stores.staff_sessions import StaffSessions
 from ai_gateway.stores.tables import db
-from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyCopies, KeyTable
 from ai_gateway.telemetry.logs import CallLog, configure_logging
 from ai_gateway.telemetry.metrics import Metrics
@@ -181,15 +169,10 @@ def _compose(
     dispatch = Dispatch(Transport(), by_name)
     callers = Callers(ring, models)
     stored = StoredResponses(ResponseOwners(stores.redis), providers, models)
-    key_admin = KeyAdmin(
-        stores.keys, stores.copies, pepper=pepper, clock=clock, random_bytes=secrets.token_bytes
-    )
     key_holder = KeyHolder(ring, meter=stores.meter, table=stores.keys, clock=clock)
     engine = db.engine
-    audit = Audit(AuditTable(engine), clock)
-    users = UserTable(engine)
-    user_admin = UserAdmin(users, key_admin, audit, clock)
-    sign_in = SignIn(StaffSessions(), LogInLimits(stores.redis), audit, clock)
+    key_stores = KeyStores(stores.keys, stores.copies, pepper)
+    acting = acting_services(settings, key_stores, stores.redis, clock)
     published = PublishedState(stores.redis)
     reading = reading_services(
         settings, key_holder, stores.redis, lambda: stores.catalog.book_id, clock
@@ -202,7 +185,7 @@ def _compose(
         observers=observers,
     )
     checklist = checklist_of(settings, providers, stores.redis, tracing.health, clock)
-    marks = TrialMarks(Once(stores.redis), audit, clock)
+    marks = TrialMarks(Once(stores.redis), acting.audit, clock)
     app.extensions[EXTENSION] = Services(
         proxy=proxy,
         free_calls=FreeCalls(callers, dispatch, stored=stored, observers=observers),
@@ -211,18 +194,12 @@ def _compose(
         spend_list=reading.spend_list,
         user_walk=reading.user_walk,
         user_details=reading.user_details,
-        spend_reset=SpendReset(
-            SpendResets(stores.redis),
-            ResetRecords(engine),
-            audit=audit,
-            clock=clock,
-            zone=settings.timezone,
-        ),
-        sign_in=sign_in,
-        own_password=OwnPassword(users, sign_in, audit),
-        user_admin=user_admin,
+        spend_reset=acting.spend_reset,
+        sign_in=acting.sign_in,
+        own_password=acting.own_password,
+        user_admin=acting.user_admin,
         key_holder=key_holder,
-        key_admin=key_admin,
+        key_admin=acting.key_admin,
         analytics=reading.analytics,
         api_callers=reading.api_callers,
         system=reading.system,
@@ -241,9 +218,9 @@ def _compose(
             settings.metrics_allow,
             settings.metrics_token.value if settings.metrics_token else None,
         ),
-        audit=audit,
+        audit=acting.audit,
         checklist=checklist,
-        trial_calls=TrialCalls(proxy.call, models, key_admin, dialects=by_name, marks=marks),
+        trial_calls=TrialCalls(proxy.call, models, acting.key_admin, dialects=by_name, marks=marks),
         client_addresses=ClientAddresses(settings.trusted_proxies),
         clock=clock,
         zone=settings.timezone,
@@ -258,9 +235,9 @@ def _compose(
     cli.init_app(
         app,
         cli.Commands(
-            users=user_admin,
-            audit=audit,
-            keys=key_admin,
+            users=acting.user_admin,
+            audit=acting.audit,
+            keys=acting.key_admin,
             key_table=stores.keys,
             make_app=parts.make_app,
             verification=Verification(
@@ -271,7 +248,7 @@ def _compose(
             ),
             export=LedgerExport(engine),
             checklist=checklist,
-            make_bookkeeper=lambda: make_bookkeeper(settings, key_admin, clock),
+            make_bookkeeper=lambda: make_bookkeeper(settings, acting.key_admin, clock),
             timezone=settings.timezone,
             clock=clock,
             is_simulated=settings.simulator_active,
