@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 
-.PHONY: help run demo test check test-setup test-tools bench scale protocol figures model-server pictures container-check clean
+.PHONY: help run demo test check test-setup test-tools bench scale protocol figures model-server pictures board-pictures container-check clean
 
 help:
 	@echo 'make run          install what is needed and serve on http://127.0.0.1:8000'
@@ -21,6 +21,7 @@ help:
 	@echo 'make scale        measure the staff pages with many users and a long ledger'
 	@echo 'make model-server compare the ledger with what a real model server counts'
 	@echo 'make pictures     write the pictures of docs/images anew'
+	@echo 'make board-pictures  draw the Grafana boards over a day of demo calls (needs Node.js)'
 	@echo 'make container-check  do every step of the Dockerfile without a container engine'
 	@echo 'make clean        remove caches; data and .venv stay'
 
@@ -82,6 +83,10 @@ scale: $(VENV)/.installed-dev
 # All of them, in every state: python -m tests.browser.screenshots FOLDER
 pictures: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.browser.screenshots docs/images --chosen
+
+# Grafana's components are installed into .board-pictures, some 450 MB.
+board-pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.boards docs/images
 
 # The model server is installed into .model-server, apart from what the gateway needs.
 model-server: $(VENV)/.installed-dev

@@ -211,11 +211,12 @@ QUALITY = Row(
             stat,
             "percentunit",
             (12, 4),
-            "Data quality: the share of the money that no provider's report of usage backs.",
+            "Data quality: the share of the money that no provider's report of usage backs, since "
+            "it was counted by us or charged for a call that was cut off.",
             (
                 promql(
                     "(sum(increase("
-                    'ai_gateway_settled_usd_total{<SEL>,confidence="estimated"}[$__range]))'
+                    'ai_gateway_settled_usd_total{<SEL>,confidence!="reported"}[$__range]))'
                     " or vector(0)) / "
                     "(sum(increase(ai_gateway_settled_usd_total{<SEL>}[$__range])) > 0)"
                 ),

@@ -70,6 +70,14 @@ MONEY_PATH = Row(
                     "{{result}}",
                 ),
             ),
+            looks={
+                "ok": Look(colour="green"),
+                "stale": Look(colour="blue"),
+                "deny": Look(colour="yellow"),
+                "dup": Look(colour="purple"),
+                "cold": Look(colour="orange"),
+                "error": Look(colour="red"),
+            },
         ),
         Panel(
             "Expired holds and overruns",

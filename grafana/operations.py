@@ -8,11 +8,11 @@ from grafana.visualisations import gauge, lines, sparkline, stacked, stacked_bar
 
 
 def _percentiles(histogram: str, chosen: str) -> tuple[Query, ...]:
-    """Instances are added up before the quantile is taken."""
+    """Instances are added up before the quantile is taken; that of no call is NaN: left out."""
     return tuple(
         promql(
             f"histogram_quantile({share}, sum by (le)"
-            f" (rate({histogram}_bucket{{{chosen}}}[$__rate_interval])))",
+            f" (rate({histogram}_bucket{{{chosen}}}[$__rate_interval]))) >= 0",
             legend,
         )
         for share, legend in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
@@ -154,15 +154,17 @@ ERRORS = Row(
             "network or a smaller prompt: each class has its own repair.",
             (
                 promql(
+                    # Every class exists from the start; only what happened is worth a colour.
                     "sum by (provider, result) (rate("
-                    'ai_gateway_upstream_requests_total{<MOD>,result!="ok"}[$__rate_interval]))',
+                    'ai_gateway_upstream_requests_total{<MOD>,result!="ok"}[$__rate_interval]))'
+                    " > 0",
                     "{{provider}} {{result}}",
                 ),
             ),
         ),
         Panel(
             "Streams cut",
-            lines,
+            stacked_bars,
             "reqps",
             (8, 8),
             "Streams that the client, the gateway or the provider ended early. Many by clients "
@@ -170,7 +172,7 @@ ERRORS = Row(
             (
                 promql(
                     "sum by (provider, side) (rate(ai_gateway_stream_aborts_total"
-                    '{<SEL>,provider=~"$provider"}[$__rate_interval]))',
+                    '{<SEL>,provider=~"$provider"}[$__rate_interval])) > 0',
                     "{{provider}} {{side}}",
                 ),
             ),
@@ -199,7 +201,8 @@ LATENCY = Row(
             (
                 promql(
                     "histogram_quantile(0.95, sum by (le, model) (rate("
-                    "ai_gateway_time_to_first_token_seconds_bucket{<MOD>}[$__rate_interval])))",
+                    "ai_gateway_time_to_first_token_seconds_bucket{<MOD>}[$__rate_interval])))"
+                    " >= 0",
                     "{{model}}",
                 ),
             ),

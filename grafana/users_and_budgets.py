@@ -194,7 +194,7 @@ USERS = Row(
             "Top users by spend",
             bars,
             "currencyUSD",
-            (10, 10),
+            (10, 14),
             "The twenty with the highest spend of the chosen window. Internal ids; the staff "
             "pages have the names.",
             (
@@ -210,7 +210,7 @@ USERS = Row(
             "User table",
             table,
             "short",
-            (14, 10),
+            (14, 14),
             "Today, to export for show-back; __other__ is everybody else, so that sums are right.",
             (
                 promql(

@@ -45,7 +45,11 @@ def gauge(panel: Panel) -> Json:
 
 def bars(panel: Panel) -> Json:
     """A bar for each series, in the order of the query."""
-    return _reduced(panel, "bargauge") | {
+    made = _reduced(panel, "bargauge")
+    if not panel.steps:
+        # Grafana's own thresholds would paint everything above 80 red.
+        made["fieldConfig"]["defaults"]["color"] = {"mode": "fixed", "fixedColor": "blue"}
+    return made | {
         "options": {
             "displayMode": "basic",
             "orientation": "horizontal",
@@ -62,8 +66,11 @@ def lines(panel: Panel) -> Json:
 
 
 def stacked(panel: Panel) -> Json:
-    """Parts of a whole over time."""
-    return _over_time(panel, {"lineWidth": 1, "fillOpacity": 40, "stacking": {"mode": "normal"}})
+    """Parts of a whole over time.
+
+    Without lines: those of parts that are 0 would be drawn on top of the others.
+    """
+    return _over_time(panel, {"lineWidth": 0, "fillOpacity": 80, "stacking": {"mode": "normal"}})
 
 
 def stacked_bars(panel: Panel) -> Json:
@@ -144,7 +151,9 @@ def up_or_down(panel: Panel) -> Json:
 
 def _over_time(panel: Panel, custom: Json) -> Json:
     drawn = {"thresholdsStyle": {"mode": "line"}} if panel.steps else {}
-    return body(panel, "timeseries", {"showPoints": "never"} | custom | drawn) | {
+    # What is measured here is never below 0, and bars that begin elsewhere lie.
+    common = {"showPoints": "never", "axisSoftMin": 0}
+    return body(panel, "timeseries", common | custom | drawn) | {
         "targets": targets(panel.queries),
         "options": {
             "legend": {

@@ -42,7 +42,7 @@ def make_bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkee
         Ledger(db.engine, settings.timezone),
         refusals=RefusalKeeping(RefusalStream(client), refused, clock),
         policy=RedisProbe(client).policy,
-        figures=_figures(settings, client, clock),
+        figures=figure_sources(settings, client, clock),
         watch_tracing=tracing_watch(settings, client, clock),
     )
     if not settings.redis_url:
@@ -50,7 +50,9 @@ def make_bookkeeper(settings: Settings, keys: KeyAdmin, clock: Clock) -> Bookkee
     return Bookkeeper(stores, keys, clock=clock, zone=settings.timezone)
 
 
-def _figures(settings: Settings, client: redis.Redis, clock: Clock) -> tuple[FigureSource, ...]:
+def figure_sources(
+    settings: Settings, client: redis.Redis, clock: Clock
+) -> tuple[FigureSource, ...]:
     """What `/metrics` shows of the whole installation, each as often as its reading is cheap."""
     zone = settings.timezone
     sums = FigureSums(db.engine)

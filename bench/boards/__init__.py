@@ -1,0 +1,1 @@
+"""Draws Grafana's boards over a day of demo traffic, with Grafana's own components."""
