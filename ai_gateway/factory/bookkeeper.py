@@ -12,6 +12,7 @@ from ai_gateway.services.figures import (
     BudgetFigures,
     FigureSource,
     HoldFigures,
+    PairFigures,
     ReconcileFigures,
     UserFigures,
 )
@@ -64,5 +65,6 @@ def figure_sources(
         FigureSource("hold_figures", 5, HoldFigures(OpenHolds(client)).read),
         FigureSource("budget_figures", 30, budgets.read),
         FigureSource("user_figures", 30, UserFigures(sums, zone).read),
+        FigureSource("pair_figures", 60, PairFigures(sums).read),
         FigureSource("reconcile", 60, ReconcileFigures(verification, sums).read),
     )

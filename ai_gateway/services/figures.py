@@ -6,7 +6,7 @@ A figure is named `family|label|...`; amounts are nano-USD. What cannot be read 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
@@ -34,6 +34,9 @@ from ai_gateway.stores.redis_facts import WRITTEN_AT
 
 TOP = 20
 EVERYBODY_ELSE = "__other__"
+
+PAIRS_OF_LATE = timedelta(days=7)
+MOST_PAIRS = 20
 
 BudgetRow = tuple[Budget, int, BudgetUse]
 FigureMap = Mapping[str, int | float]
@@ -164,6 +167,17 @@ class BudgetFigures:
 
     def _held(self, accounts: list[Account]) -> dict[Account, Money]:
         return {account: found.held for account, found in self._counters.read(accounts).items()}
+
+
+class PairFigures:
+    """The models that were asked most of late: their counters begin at zero in every worker."""
+
+    def __init__(self, sums: FigureSums) -> None:
+        self._sums = sums
+
+    def read(self, now: datetime) -> FigureMap:
+        asked = self._sums.pairs(now - PAIRS_OF_LATE, MOST_PAIRS)
+        return {f"pair|{provider}|{model}": requests for provider, model, requests in asked}
 
 
 class UserFigures:

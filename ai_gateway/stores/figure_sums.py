@@ -74,6 +74,21 @@ class FigureSums:
         with transaction(self._engine) as session:
             return tuple((row[0], columns.read(row[1:])) for row in session.execute(nearest))
 
+    def pairs(self, since: datetime, count: int) -> tuple[tuple[str, str, int], ...]:
+        """Provider, model and requests of those models with a price that were asked most."""
+        requests = func.sum(ModelDay.requests)
+        asked = (
+            select(ModelDay.provider, ModelDay.model, requests)
+            .where(ModelDay.day >= since, ModelDay.requests > ModelDay.unpriced)
+            .group_by(ModelDay.provider, ModelDay.model)
+            .order_by(requests.desc(), ModelDay.provider, ModelDay.model)
+            .limit(count)
+        )
+        with transaction(self._engine) as session:
+            return tuple(
+                (name, model, int(number)) for name, model, number in session.execute(asked)
+            )
+
     def spenders(self, window_id: str, start: datetime, count: int) -> Spenders:
         """Who spent most in the window of this name, which began at `start`."""
         accounts = (

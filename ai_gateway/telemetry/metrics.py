@@ -18,7 +18,12 @@ from ai_gateway.telemetry.metrics_scrape import (
     shared_folder,
 )
 from ai_gateway.telemetry.metrics_spend import SpendMetrics
-from ai_gateway.telemetry.metrics_state import InstanceFacts, State, StateCollector
+from ai_gateway.telemetry.metrics_state import (
+    InstanceFacts,
+    State,
+    StateCollector,
+    pairs_of_late,
+)
 from ai_gateway.telemetry.metrics_traffic import TrafficMetrics
 from ai_gateway.telemetry.metrics_workers import WorkerMetrics
 from ai_gateway.telemetry.observer import LocalCall, SettledCall
@@ -61,5 +66,12 @@ class Metrics:
 
     def scrape(self, state: State, accept: str = "") -> Exposition:
         """What Prometheus reads, in the format that the header `Accept` asks for."""
+        for provider, model in pairs_of_late(state.figures or {}):
+            self._begin(self._labels.of_pair(provider, model))
         counters = MergedFiles(self._folder) if self._folder else OwnCounters(self._registry)
         return exposition((counters, StateCollector(state, self._instance)), accept)
+
+    def _begin(self, pair: tuple[str, str]) -> None:
+        """A counter that Prometheus first sees at 5 has no increase: it has to be seen at 0."""
+        self._traffic.begin(pair)
+        self._spend.begin(pair)

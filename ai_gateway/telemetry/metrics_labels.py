@@ -65,6 +65,10 @@ class ModelLabels:
         asked = (call.provider, model_label(call))
         return self._known.get(asked) or self._meet(asked)
 
+    def of_pair(self, provider: str, model: str) -> tuple[str, str]:
+        """The labels of a model that has a price."""
+        return self._known.get((provider, model)) or self._meet((provider, model))
+
     def _meet(self, asked: tuple[str, str]) -> tuple[str, str]:
         labels = asked
         if asked[1] != OTHER_MODEL:

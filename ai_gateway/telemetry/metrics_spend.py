@@ -89,6 +89,11 @@ class SpendMetrics:
     def answered_locally(self, fact: LocalCall) -> None:
         self._budgets.answered_locally(fact)
 
+    def begin(self, labels: tuple[str, str]) -> None:
+        """Let the series of a provider and model be there, at zero if they are new."""
+        if labels not in self._pairs:
+            self._meet(labels)
+
     def settled(self, fact: SettledCall, labels: tuple[str, str]) -> None:
         """`labels` are those of its provider and model."""
         pair = self._pairs.get(labels) or self._meet(labels)

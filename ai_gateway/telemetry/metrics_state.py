@@ -27,6 +27,9 @@ PREFIX = "ai_gateway_"
 SEPARATOR = "|"
 """Stands in the name of a figure between its family and the values of its labels."""
 
+PAIR = "pair"
+"""Begins the name of a figure that is no metric: a provider and model that was asked of late."""
+
 _BUDGET = ("scope", "name", "window")
 
 
@@ -123,6 +126,15 @@ class InstanceFacts:
 
     revision: str = ""
     started_at: float | None = None
+
+
+def pairs_of_late(figures: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Provider and model of each that was asked of late, by what the bookkeeper says."""
+    for name in figures:
+        kind, _, pair = name.partition(SEPARATOR)
+        if kind == PAIR:
+            provider, _, model = pair.partition(SEPARATOR)
+            yield provider, model
 
 
 class StateCollector(Collector):

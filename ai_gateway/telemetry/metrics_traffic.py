@@ -131,14 +131,18 @@ class TrafficMetrics:
         if call.stream:
             self._streams.settled(fact, pair, seconds)
 
+    def begin(self, pair: tuple[str, str]) -> None:
+        """Let what providers do with a model be counted from zero; how it is asked is not known."""
+        for result in UpstreamResult:
+            self._upstream.begin(*pair, result)
+
     def _meet(self, operation: Operation, pair: tuple[str, str], stream: str) -> None:
         """At the first call of its kind, let every way in which one may end start at zero."""
         if (operation, *pair, stream, Outcome.SUCCESS) in self._requests:
             return
         for outcome in ADMITTED:
             self._requests.begin(operation, *pair, stream, outcome)
-        for result in UpstreamResult:
-            self._upstream.begin(*pair, result)
+        self.begin(pair)
 
 
 class _StreamMetrics:

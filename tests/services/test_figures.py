@@ -21,6 +21,7 @@ from ai_gateway.services.figures import (
     Figures,
     FigureSource,
     HoldFigures,
+    PairFigures,
     ReconcileFigures,
     UserFigures,
 )
@@ -33,7 +34,7 @@ from ai_gateway.stores.live_counters import LiveCounters
 from ai_gateway.stores.open_holds import OpenHolds
 from ai_gateway.stores.tables import SpendLimit, User, VirtualKey
 from ai_gateway.stores.virtual_keys import KeyTable
-from ai_gateway.telemetry.metrics_state import FIGURES
+from ai_gateway.telemetry.metrics_state import FIGURES, PAIR
 from tests.engines import opened_engine
 from tests.money import (
     UTC_ZONE,
@@ -120,6 +121,7 @@ class Site:
             FigureSource("holds", 5, holds.read),
             FigureSource("budgets", 15, budgets.read),
             FigureSource("users", 30, UserFigures(self.sums, UTC_ZONE).read),
+            FigureSource("pairs", 60, PairFigures(self.sums).read),
             FigureSource("reconcile", 60, reconcile.read),
         )
 
@@ -349,6 +351,7 @@ class TestPublishing:
         published = small_site.store.published.figures()
         families = {name.split("|")[0]: len(name.split("|")) - 1 for name in published}
         assert families.pop("updated_at") == 0
+        assert families.pop(PAIR) == len(("provider", "model"))
         assert families == {family.name: len(family.labels) for family in FIGURES}
 
     def test_who_is_no_longer_among_the_first_vanishes(self, small_site: Site) -> None:
@@ -441,3 +444,14 @@ class TestEvents:
         counted = self.counted(small_site, bookkeeper)
         assert counted["ledger_writes_total|error"] >= 1
         assert small_site.read("reconcile")["ledger_conflicts_total"] == 1
+
+
+def test_pairs_are_the_models_that_were_asked_in_the_last_days(site: Site) -> None:
+    site.spend(1, 100)
+    site.spend(2, 100)
+    assert site.read("pairs") == {"pair|openai|gpt-4o-mini": 2}
+
+
+def test_a_model_that_nobody_asked_of_late_is_no_pair(site: Site) -> None:
+    site.spend(1, 100, ago=20)
+    assert site.read("pairs") == {}

@@ -55,6 +55,19 @@ def test_model_of_the_price_book_is_its_own_label() -> None:
     assert model_label(CALL) == "gpt-4o-mini"
 
 
+def test_model_of_late_counts_from_zero_before_its_first_call(metrics: Metrics) -> None:
+    of_late = State(figures={"pair|openai|gpt-4o-mini": 3.0}, dependencies={})
+    cost = samples(metrics, "ai_gateway_cost_usd_total", of_late)
+    assert cost["gpt-4o-mini", "openai", "output"] == 0.0
+    results = samples(metrics, "ai_gateway_upstream_requests_total", of_late)
+    assert results["gpt-4o-mini", "openai", "ok"] == 0.0
+    metrics.settled(settled_call())
+    assert samples(metrics, "ai_gateway_cost_usd_total", of_late)[
+        "gpt-4o-mini", "openai", "output"
+    ] == pytest.approx(0.0000005)
+    assert "ai_gateway_pair" not in metrics.scrape(of_late).text.decode()
+
+
 def test_models_beyond_the_first_are_counted_under_other(metrics: Metrics) -> None:
     for number in range(MOST_PAIRS + 40):
         metrics.settled(settled_call(f"model-{number}"))
