@@ -57,6 +57,7 @@ TOOLS = (
         "Prometheus", "prometheus", ("prometheus",), lambda: has_programs("prometheus", "promtool")
     ),
     Tool("nginx", "nginx", ("nginx",), lambda: has_programs("nginx")),
+    Tool("OpenSSL", "openssl", ("openssl",), lambda: has_programs("openssl")),
 )
 
 

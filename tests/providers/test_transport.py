@@ -2,24 +2,17 @@
 
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    ReadTimeoutError,
-    SSLError,
-)
 
-from ai_gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from ai_gateway.providers import transport
+from ai_gateway.errors import UpstreamTimeout, UpstreamUnavailable
+from ai_gateway.providers.connections import read_address
 from ai_gateway.providers.dialect import UpstreamRequest
-from ai_gateway.providers.transport import Transport, UpstreamResponse
+from ai_gateway.providers.transport import JOINED_BYTES, TimeLimits, Transport, UpstreamResponse
 from tests.providers.upstream import (
     LAST_CHUNK,
     TIMEOUT_SECONDS,
@@ -138,27 +131,143 @@ def test_call_that_got_no_answer_may_have_been_seen(part: bytes) -> None:
     assert len(provider.seen) == 1
 
 
-POOL = HTTPConnectionPool("lab.test")
-ERRORS: dict[str, tuple[HTTPError, type[UpstreamError], bool | None]] = {
-    "no such name": (
-        NameResolutionError("lab.test", HTTPConnection("lab.test"), socket.gaierror()),
-        UpstreamUnavailable,
-        False,
-    ),
-    "connecting takes too long": (ConnectTimeoutError(), UpstreamUnavailable, False),
-    "silence": (ReadTimeoutError(POOL, "/", "silence"), UpstreamTimeout, None),
-    "damage on the way": (SSLError(ssl.SSLError("bad record")), UpstreamUnavailable, True),
-}
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key and certificate of 127.0.0.1 that this process trusts."""
+    both = tmp_path / "both.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made += ["-nodes", "-subj", "/CN=lab", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*made, "-keyout", both, "-out", both], check=True, capture_output=True)
+    certificate = subprocess.run(
+        ["openssl", "x509", "-in", both], check=True, capture_output=True
+    ).stdout
+    (tmp_path / "trusted.pem").write_bytes(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+    key = subprocess.run(["openssl", "pkey", "-in", both], check=True, capture_output=True).stdout
+    both.write_bytes(key + certificate)
+    return both
 
 
-@pytest.mark.parametrize(("error", "kind", "was_sent"), ERRORS.values(), ids=ERRORS)
-def test_errors_that_a_test_cannot_wait_for_are_told_apart(
-    error: HTTPError, kind: type[UpstreamError], *, was_sent: bool | None
+def over_tls(both: Path, script: Script) -> Script:
+    def run(connection: Connection) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(both)
+        connection.start_tls(context)
+        script(connection)
+
+    return run
+
+
+@pytest.mark.openssl
+def test_tls_is_spoken_and_its_connection_used_again(trusted: Path) -> None:
+    streamed = chunked_head() + chunk(b"data: a\n\n") + LAST_CHUNK
+    with upstream(over_tls(trusted, answering(whole(), streamed))) as provider:
+        once = Transport()
+        assert read_to_end(once.send(request(provider.url("https")))) == b"{}"
+        assert read_to_end(once.send(request(provider.url("https")))) == b"data: a\n\n"
+    assert (provider.connections, len(provider.seen)) == (1, 2)
+
+
+@pytest.mark.openssl
+def test_tls_reader_is_woken_by_an_interrupt(trusted: Path) -> None:
+    with upstream(over_tls(trusted, blocked)) as provider:
+        response = Transport().send(request(provider.url("https")))
+        assert response.read_some() == b"data: a\n\n"
+        assert ends_of_a_read(response, response.interrupt) == [True]
+
+
+@pytest.mark.openssl
+def test_call_to_a_certificate_that_nobody_vouches_for_was_not_sent(
+    trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    translated = transport._translated(error, "lab")
-    assert type(translated) is kind
-    assert translated.provider == "lab"
-    assert getattr(translated, "was_sent", None) is was_sent
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with (
+        upstream(over_tls(trusted, answering(whole()))) as provider,
+        pytest.raises(UpstreamUnavailable) as caught,
+    ):
+        Transport().send(request(provider.url("https")))
+    assert (caught.value.was_sent, len(provider.seen)) == (False, 0)
+
+
+# Time limits
+
+
+def silent(connection: Connection) -> None:
+    connection.wait_for_end()
+
+
+SHORT = TimeLimits(connect=0.05, stream=0.05, whole_answer=0.05)
+
+
+def test_handshake_that_takes_too_long_was_not_sent() -> None:
+    with upstream(silent) as provider, pytest.raises(UpstreamUnavailable) as caught:
+        Transport(SHORT).send(request(provider.url("https")))
+    assert caught.value.was_sent is False
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_silence_before_the_answer_is_a_timeout(*, is_streamed: bool) -> None:
+    with upstream(silent) as provider, pytest.raises(UpstreamTimeout) as caught:
+        Transport(SHORT).send(request(provider.url(), is_streamed=is_streamed))
+    assert caught.value.provider == "lab"
+
+
+def test_silence_within_a_stream_is_a_timeout() -> None:
+    with upstream(blocked) as provider:
+        response = Transport(TimeLimits(stream=0.3)).send(request(provider.url()))
+        assert response.read_some() == b"data: a\n\n"
+        with pytest.raises(UpstreamTimeout):
+            response.read_some()
+        response.close()
+
+
+def test_name_that_nobody_knows_was_not_sent() -> None:
+    # Too long for a name, so that nobody is asked.
+    with pytest.raises(UpstreamUnavailable) as caught:
+        Transport().send(request(f"http://{'x' * 64}.test/"))
+    assert caught.value.was_sent is False
+
+
+# What is written
+
+
+@pytest.mark.parametrize("size", [JOINED_BYTES, JOINED_BYTES + 1, 2**21])
+def test_body_of_any_size_arrives_whole(size: int) -> None:
+    body = bytes(size)
+    with upstream(answering(whole())) as provider:
+        sent = UpstreamRequest("lab", provider.url(), {}, body, is_streamed=False)
+        assert read_to_end(Transport().send(sent)) == b"{}"
+    assert provider.seen[0].body == body
+
+
+@pytest.mark.parametrize("value", ["a\r\nx: b", "a\nb", "a\rb", "a\0b"])
+def test_header_that_would_break_its_line_is_never_sent(value: str) -> None:
+    with upstream() as provider:
+        sent = UpstreamRequest("lab", provider.url(), {"x-beta": value}, b"", is_streamed=False)
+        with pytest.raises(ValueError, match="line break"):
+            Transport().send(sent)
+    assert provider.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        ("http://lab.test", "lab.test", "/"),
+        ("https://lab.test:8443/v1/x?y=1&z=%20", "lab.test:8443", "/v1/x?y=1&z=%20"),
+        ("http://user:word@lab.test/v1", "lab.test", "/v1"),
+        ("http://[::1]:80/a b", "[::1]:80", "/a%20b"),
+        ("http://lab.test/a\x7f/\u00e9", "lab.test", "/a%7F/%C3%A9"),
+    ],
+)
+def test_address_is_asked_for_as_it_is_written(url: str, host: str, target: str) -> None:
+    address = read_address(url)
+    assert (address.host_header, address.target) == (host, target)
+
+
+@pytest.mark.parametrize("url", ["", "lab.test/v1", "ftp://lab.test/", "http:///v1"])
+def test_address_of_something_else_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="not an address"):
+        read_address(url)
 
 
 # Answers that are none
@@ -254,27 +363,32 @@ def blocked(connection: Connection) -> None:
     connection.wait_for_end()
 
 
-def test_interrupt_wakes_a_reader_that_waits() -> None:
+def ends_of_a_read(response: UpstreamResponse, interrupt: Callable[[], None]) -> list[object]:
+    """How a read ends that waits while it is interrupted."""
     is_reading = Event()
     ends: list[object] = []
+
+    def read_on() -> None:
+        is_reading.set()
+        try:
+            ends.append(response.read_some())
+        except UpstreamUnavailable as error:
+            ends.append(error.was_sent)
+
+    reader = Thread(target=read_on, daemon=True)
+    reader.start()
+    assert is_reading.wait(TIMEOUT_SECONDS)
+    interrupt()
+    reader.join(TIMEOUT_SECONDS)
+    response.close()
+    return ends
+
+
+def test_interrupt_wakes_a_reader_that_waits() -> None:
     with upstream(blocked) as provider:
         response = Transport().send(request(provider.url()))
         assert response.read_some() == b"data: a\n\n"
-
-        def read_on() -> None:
-            is_reading.set()
-            try:
-                ends.append(response.read_some())
-            except UpstreamUnavailable as error:
-                ends.append(error.was_sent)
-
-        reader = Thread(target=read_on, daemon=True)
-        reader.start()
-        assert is_reading.wait(TIMEOUT_SECONDS)
-        response.interrupt()
-        reader.join(TIMEOUT_SECONDS)
-        assert ends == [True]
-        response.close()
+        assert ends_of_a_read(response, response.interrupt) == [True]
 
 
 def test_interrupt_before_the_read_ends_it_too() -> None:

@@ -1,6 +1,7 @@
 """A provider on a real socket that does to each connection what a test tells it to."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Connection:
         self._seen.append(request)
         return request
 
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on under TLS, as a server."""
+        self._file.close()
+        self._raw = context.wrap_socket(self._raw, server_side=True)
+        self._file = self._raw.makefile("rb")
+
     def send(self, *parts: bytes) -> None:
         for part in parts:
             self._raw.sendall(part)
@@ -50,6 +57,11 @@ class Connection:
         with suppress(ConnectionError):
             return self._file.read()
         return b""
+
+    def wake(self) -> None:
+        """Let whoever waits on it see the end."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._raw, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._file.close()
@@ -67,7 +79,7 @@ class Upstream:
         self.connections = 0
         self.failures: list[BaseException] = []
         self._scripts = scripts
-        self._open: list[socket.socket] = []
+        self._open: list[Connection] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(TIMEOUT_SECONDS)
         self._thread = Thread(target=self._serve, daemon=True)
@@ -91,9 +103,10 @@ class Upstream:
         trace: TracebackType | None,
     ) -> None:
         # Wakes the threads where they still wait: a client keeps its connections open.
-        for waiting in (self._listener, *self._open):
-            with suppress(OSError):
-                waiting.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for connection in self._open:
+            connection.wake()
         self._thread.join(TIMEOUT_SECONDS)
         self._listener.close()
 
@@ -105,15 +118,15 @@ class Upstream:
             except OSError:
                 break
             self.connections += 1
-            self._open.append(raw)
             raw.settimeout(TIMEOUT_SECONDS)
-            workers.append(Thread(target=self._run, args=(script, raw), daemon=True))
+            connection = Connection(raw, self.seen)
+            self._open.append(connection)
+            workers.append(Thread(target=self._run, args=(script, connection), daemon=True))
             workers[-1].start()
         for worker in workers:
             worker.join(TIMEOUT_SECONDS)
 
-    def _run(self, script: Script, raw: socket.socket) -> None:
-        connection = Connection(raw, self.seen)
+    def _run(self, script: Script, connection: Connection) -> None:
         try:
             script(connection)
         except (EOFError, OSError):
