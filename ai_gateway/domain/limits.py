@@ -37,9 +37,13 @@ class BudgetState(StrEnum):
 
 
 class LimitKind(StrEnum):
-    """An explicit `none` is not the same as no choice at all, which inherits."""
+    """An explicit `none` is not the same as no choice at all, which inherits.
+
+    An `amount` is a ceiling; what reaches one of kind `warn` is shown and told, and goes on.
+    """
 
     AMOUNT = "amount"
+    WARN = "warn"
     NONE = "none"
 
 
@@ -61,16 +65,28 @@ BUDGETS = (
 INSTALLATION_ID = 0
 """The subject of the installation's one account."""
 
+EVERYBODY = 0
+"""The subject of the limits that hold for whoever has none of their own; nobody has this id."""
+
+COMMON_BUDGETS = BUDGETS[:3]
+"""The budgets whose limit is set for all at once: the installation's, and the users' default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The limit in force for one budget; `amount` counts only for the kind `amount`."""
+    """The limit in force for one budget; `amount` counts for nothing without one."""
 
     kind: LimitKind
     amount: Money = ZERO
 
     @property
     def is_amount(self) -> bool:
+        """Whether spend is compared with an amount, whatever happens when that is reached."""
+        return self.kind is not LimitKind.NONE
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether a call that does not fit is refused."""
         return self.kind is LimitKind.AMOUNT
 
 

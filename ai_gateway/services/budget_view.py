@@ -44,16 +44,17 @@ class BudgetWindows:
     def of_users(self, now: datetime) -> OpenWindows:
         today = now.astimezone(self.zone).date()
         return OpenWindows(
-            daily=self._open(Scope.USER, Window.DAY, now),
-            monthly=self._open(Scope.USER, Window.MONTH, now),
+            daily=self.open(Scope.USER, Window.DAY, now),
+            monthly=self.open(Scope.USER, Window.MONTH, now),
             trailing_since=trailing_since(today).isoformat(),
             days_left=days_left(today),
         )
 
     def of_installation(self, now: datetime) -> OpenWindow:
-        return self._open(Scope.INSTALLATION, Window.MONTH, now)
+        return self.open(Scope.INSTALLATION, Window.MONTH, now)
 
-    def _open(self, scope: Scope, window: Window, now: datetime) -> OpenWindow:
+    def open(self, scope: Scope, window: Window, now: datetime) -> OpenWindow:
+        """The window that is open now, with the limit of whoever has none of their own."""
         default = self._defaults.get((scope, window), NO_LIMIT)
         return OpenWindow(window_id(window, now, self.zone), default)
 

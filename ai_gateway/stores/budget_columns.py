@@ -21,9 +21,17 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ai_gateway.domain.limits import WARNING_PERCENT, Budget, Limit, LimitKind, Scope, Window
+from ai_gateway.domain.limits import (
+    EVERYBODY,
+    WARNING_PERCENT,
+    Budget,
+    Limit,
+    LimitKind,
+    Scope,
+    Window,
+)
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.projection import LEAST_ACTIVE_DAYS, TRAILING_DAYS, Trailing
 from ai_gateway.domain.spend_list import (
@@ -49,14 +57,21 @@ _UNLIMITED, _BLOCKED = -1, 2**62
 
 _NO_PROJECTION = -1
 
-_PAST = aliased(AccountTotal)
+PAST = aliased(AccountTotal)
+"""The accounts of earlier days."""
+
 # PostgreSQL sums bigint as numeric, with which it counts slowly.
-_COST = cast(func.sum(_PAST.cost_nano_usd), BigInteger)
-_ACTIVE_DAYS = func.count(func.nullif(_PAST.requests, 0))
+_COST = cast(func.sum(PAST.cost_nano_usd), BigInteger)
+_ACTIVE_DAYS = func.count(func.nullif(PAST.requests, 0))
+PACE = case((_ACTIVE_DAYS >= LEAST_ACTIVE_DAYS, _COST))
 
 
 class BudgetColumns:
-    """One budget of the subject of a row: its account, its limit, and what follows from both."""
+    """One budget of the subject of a row: its account, its limit, and what follows from both.
+
+    A limit of the subject's own stands before the one that staff set for everybody, and that before
+    the default of the window, which is the environment's.
+    """
 
     def __init__(self, budget: Budget, window: OpenWindow, subject: ColumnElement[int]) -> None:
         self._default = window.default
@@ -84,11 +99,16 @@ class BudgetColumns:
         self.requests = func.coalesce(account.requests, 0)
         self.last_request_at = account.last_request_at
         is_refused = func.coalesce(account.is_refused, false())
-        self.facts = (self.spent, is_refused, own.kind, own.amount_nano_usd)
+        self.own_kind = own.kind
+        kind = func.coalesce(own.kind, _of_everybody(budget, SpendLimit.kind))
+        amount = func.coalesce(
+            own.amount_nano_usd, _of_everybody(budget, SpendLimit.amount_nano_usd)
+        )
+        self.facts = (self.spent, is_refused, kind, amount)
         default = literal(window.default.amount, BigInteger)
-        limit = case(
-            (own.kind == LimitKind.AMOUNT, own.amount_nano_usd),
-            (own.kind == LimitKind.NONE, null()),
+        self.limit = limit = case(
+            (kind == LimitKind.NONE, null()),
+            (kind.is_not(None), amount),
             else_=default if window.default.is_amount else null(),
         )
         self.is_unlimited = limit.is_(None)
@@ -113,6 +133,19 @@ class BudgetColumns:
         spent, is_refused, kind, amount = facts
         limit = self._default if kind is None else Limit(LimitKind(kind), Money(amount))
         return BudgetUse(Money(spent), limit, bool(is_refused))
+
+
+def _of_everybody(budget: Budget, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Of no row in particular, so that a database asks for it once."""
+    return (
+        select(column)
+        .where(
+            SpendLimit.scope == budget.scope,
+            SpendLimit.subject_id == EVERYBODY,
+            SpendLimit.window == budget.window,
+        )
+        .scalar_subquery()
+    )
 
 
 class UserQuery:
@@ -209,22 +242,29 @@ class UserQuery:
 
     def _projected(self) -> ColumnElement[Any]:
         """As `domain.projection.projected_month`; a test holds the two together."""
-        pace = self._trailing(case((_ACTIVE_DAYS >= LEAST_ACTIVE_DAYS, _COST)))
-        to_come = pace * self._windows.days_left // TRAILING_DAYS
+        to_come = self.pace() * self._windows.days_left // TRAILING_DAYS
         return func.coalesce(self._month.cost + to_come, _NO_PROJECTION)
+
+    def pace(self) -> ColumnElement[Any]:
+        """What a user spent in the last full days; nothing where too few of them were active."""
+        return self._trailing(PACE)
 
     def _trailing(self, sums: ColumnElement[Any]) -> ColumnElement[Any]:
         """A sum over the last full days of the user of a row."""
-        query = select(sums).where(
-            _PAST.scope == Scope.USER,
-            _PAST.subject_id == User.id,
-            # One step into the index, where a list of days would be seven.
-            _PAST.window_id >= self._windows.trailing_since,
-            _PAST.window_id < self._windows.daily.window_id,
-            # The one month whose name can lie between those of the days.
-            _PAST.window_id != self._windows.monthly.window_id,
-        )
+        query = select(sums).where(*last_days(self._windows), PAST.subject_id == User.id)
         return query.scalar_subquery()
+
+
+def last_days(windows: OpenWindows) -> tuple[ColumnElement[bool], ...]:
+    """The accounts of users for the last full days."""
+    return (
+        PAST.scope == Scope.USER,
+        # One step into the index, where a list of days would be seven.
+        PAST.window_id >= windows.trailing_since,
+        PAST.window_id < windows.daily.window_id,
+        # The one month whose name can lie between those of the days.
+        PAST.window_id != windows.monthly.window_id,
+    )
 
 
 def _matches(search: str) -> ColumnElement[bool]:

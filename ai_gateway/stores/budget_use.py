@@ -19,6 +19,7 @@ from ai_gateway.stores import sql
 from ai_gateway.stores.budget_columns import EXCEEDED, WARNING, BudgetColumns, UserQuery
 from ai_gateway.stores.sql_errors import translated_errors
 from ai_gateway.stores.tables import User, db
+from ai_gateway.stores.user_sorting import sorting_query
 
 ROWS_AT_ONCE = 250
 """A worker's loop stands still while a batch is read and written out: some 25 ms for so many."""
@@ -56,7 +57,7 @@ class BudgetUseStore:
     def page(
         self, windows: OpenWindows, cut: PageCut, selection: Selection
     ) -> tuple[UserBudgets, ...]:
-        users = UserQuery(windows)
+        users = sorting_query(windows, cut.sort)
         # Sorting ids alone is much quicker than sorting all that is shown.
         ids = (
             users.join(select(User.id))
