@@ -4,22 +4,17 @@ Only the price rows of the library are used, never its reader or its arithmetic:
 path of a call and would lose a charge to an exception.
 """
 
-import hashlib
-import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time
 from decimal import ROUND_CEILING, Decimal
-from importlib.metadata import version
-from pathlib import Path
 
-import genai_prices
-from genai_prices import data_snapshot
 from genai_prices.types import (
     ClauseEquals,
     ClauseOr,
     MatchLogic,
     ModelInfo,
     ModelPrice,
+    StartDateConstraint,
     TieredPrices,
 )
 
@@ -42,27 +37,6 @@ _EMBEDDING = "embed"
 """What the names of embedding models have in common: their input is all that is billed."""
 
 
-def book_id() -> str:
-    """Name the price data by version and hash."""
-    data = Path(genai_prices.__file__).with_name("data.py").read_bytes()
-    digest = hashlib.sha256(data).hexdigest()[:12]
-    return f"genai-prices-{version('genai-prices')}-{digest}"
-
-
-def models_by_name(price_ids: tuple[str, ...], pattern: str) -> dict[str, ModelInfo]:
-    """The models of the providers that the library calls so, under each name they have exactly.
-
-    The first of `price_ids` that knows a name holds. `pattern` is what a name begins with.
-    """
-    names: dict[str, ModelInfo] = {}
-    providers = {provider.id: provider for provider in data_snapshot.get_snapshot().providers}
-    for price_id in price_ids:
-        for name, model in _exact_names(providers[price_id].models):
-            if re.match(pattern, name):
-                names.setdefault(name, model)
-    return names
-
-
 def is_listed(name: str, model: ModelInfo) -> bool:
     """Whether a name may be offered: it stands for one model, and that is priced by the token."""
     # Without a slash, a colon marks a family of fine-tuned models.
@@ -74,13 +48,15 @@ def is_listed(name: str, model: ModelInfo) -> bool:
 def price_tier(model: ModelInfo, service_tier: str | None) -> str:
     """The service tier if the model has a price of its own for it, else empty."""
     tier = service_tier or ""
+    if tier in PLAIN_TIERS:
+        return ""
     # Anthropic calls its dearer, faster serving a speed; no model has both kinds of variants.
     known = {
         variant.when.get(name)
         for variant in model.price_variants or ()
         for name in ("service_tier", "speed")
     }
-    return tier if tier in known and tier not in PLAIN_TIERS else ""
+    return tier if tier in known else ""
 
 
 def compile_row(provider: str, model: ModelInfo, tier: str, moment: datetime) -> PriceRow | None:
@@ -100,7 +76,19 @@ def compile_row(provider: str, model: ModelInfo, tier: str, moment: datetime) ->
     )
 
 
-def _exact_names(models: list[ModelInfo]) -> Iterator[tuple[str, ModelInfo]]:
+def begun_at(model: ModelInfo, moment: datetime) -> datetime | None:
+    """When the price in force began, where the list says so."""
+    if isinstance(model.prices, ModelPrice):
+        return None
+    dates = [
+        datetime.combine(one.constraint.start_date, time(), UTC)
+        for one in model.prices
+        if isinstance(one.constraint, StartDateConstraint) and one.constraint.active(moment)
+    ]
+    return max(dates, default=None)
+
+
+def exact_names(models: Iterable[ModelInfo]) -> Iterator[tuple[str, ModelInfo]]:
     for model in models:
         # Some ids are names of rows only, which the vendor does not know.
         if model.is_match(model.id):

@@ -1,6 +1,7 @@
-"""The operator's own prices as rows of the book. They come before the list, as whole rows."""
+"""Prices of the operator and of staff as rows of the book. They come before the list, whole."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from ai_gateway.domain.pricing import PriceRow, Rates, Tier
@@ -8,6 +9,8 @@ from ai_gateway.stores.list_prices import DEARER_TIERS, PICO_USD_PER_TOKEN
 from ai_gateway.stores.model_names import with_and_without_date
 
 PREFIX = "operator/"
+ENTERED_PREFIX = "entered/"
+"""What rows are named by: those of the operator's file, and those that staff entered."""
 
 
 def operator_row(
@@ -31,19 +34,29 @@ def operator_row(
     return PriceRow(f"{PREFIX}{provider}/{model}", provider, model, tuple(tiers))
 
 
-def outranks(asked: PriceRow, served: PriceRow, served_model: str) -> bool:
-    """Whether the operator's row of the asked model holds for what was served as well.
+def entered_row(entry_id: int, provider: str, model: str, like: PriceRow) -> PriceRow:
+    """The row of an entry: the prices of another row, under a name of its own."""
+    name = f"{ENTERED_PREFIX}{entry_id}/{provider}/{model}"
+    return replace(like, row_id=name, provider=provider, model=model)
 
-    It does for the dated name of the same model, unless the operator priced that one apart.
+
+def is_own(row: PriceRow) -> bool:
+    """Whether the price is ours and not of a list."""
+    return row.row_id.startswith((PREFIX, ENTERED_PREFIX))
+
+
+def outranks(asked: PriceRow, served: PriceRow, served_model: str) -> bool:
+    """Whether our own row of the asked model holds for what was served as well.
+
+    It does for the dated name of the same model, unless that one was priced apart.
     """
-    is_own = asked.row_id.startswith(PREFIX) and not served.row_id.startswith(PREFIX)
-    return is_own and asked.model in with_and_without_date(served_model)
+    is_ours_alone = is_own(asked) and not is_own(served)
+    return is_ours_alone and asked.model in with_and_without_date(served_model)
 
 
 def holds_in_tier(row: PriceRow, tier: str | None) -> bool:
     """Whether a row is the price of a tier: the list's plain one is too low for a dearer tier."""
-    is_own = row.row_id.startswith(PREFIX)
-    return tier not in DEARER_TIERS or is_own or f":{tier}" in row.row_id
+    return tier not in DEARER_TIERS or is_own(row) or f":{tier}" in row.row_id
 
 
 def _rates(amounts: Mapping[str, Decimal]) -> Rates:
