@@ -17,7 +17,7 @@ from ai_gateway.domain.limits import (
 )
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
-from ai_gateway.services.admission import KeyRing
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.stores.meter import Meter
 from ai_gateway.stores.virtual_keys import KeyTable
 

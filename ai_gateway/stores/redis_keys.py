@@ -8,7 +8,8 @@ from ai_gateway.domain.limits import Account, account_from_name
 _TAG = "{agw}"
 
 META = f"{_TAG}:meta"
-"""Hash: `epoch` (present when the counters can be trusted) and `seq` (entries ever emitted)."""
+"""Hash: `epoch` (present when the counters can be trusted), `seq` (entries ever emitted), and the
+house rules as `rules`, `rules_version` and `rules_number`."""
 
 LEASES = f"{_TAG}:leases"
 """Sorted set: request id by the moment (Redis TIME, ms) at which its hold lapses."""
@@ -18,6 +19,9 @@ OUTBOX = f"{_TAG}:outbox"
 
 REFUSED = f"{_TAG}:refused"
 """Set: accounts whose last decision was a refusal."""
+
+REVOCATIONS = f"{_TAG}:revocations"
+"""Hash: keys that were revoked while SQL was away, by whom and when; until SQL knows."""
 
 LOG_INS = f"{_TAG}:log_ins"
 """Counters of failed log-ins, each with an expiry: `pair:`, `address:`, `failures:`, `pause:`."""
@@ -37,7 +41,13 @@ TRACING = f"{_TAG}:tracing"
 TRACING_WORKERS = f"{_TAG}:tracing:workers"
 """Hash: how the sending of traces goes, as JSON for each worker."""
 
+CONFIG_VERSION = f"{_TAG}:config_version"
+"""String: the name of the published prices in force; every worker looks at it once a second."""
+
 _ACCOUNT = f"{_TAG}:account:"
+EVERY_ACCOUNT = f"{_ACCOUNT}*"
+"""Matches all counters; for housekeeping, never on the path of a call."""
+
 _CALL = f"{_TAG}:call:"
 _KEY = f"{_TAG}:key:"
 
@@ -72,9 +82,19 @@ def once(name: str) -> str:
     return f"{_TAG}:once:{name}"
 
 
+def outage(name: str) -> str:
+    """String: when a part that keeps alerts was found away, or how far one who tells of it is."""
+    return f"{_TAG}:outage:{name}"
+
+
 def response(response_id: str) -> str:
     """String: the user who got a stored response, and the provider that keeps it."""
     return f"{_TAG}:response:{response_id}"
+
+
+def config(version: str) -> str:
+    """Hash: published prices by the name of their version, with the list that was fetched."""
+    return f"{_TAG}:config:{version}"
 
 
 def key_record(key_id: str) -> str:

@@ -5,139 +5,87 @@ A change commits in SQL, then writes Redis; the bookkeeper publishes all again e
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import redis
-from sqlalchemy import Engine, and_, false, or_, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import joinedload
 
-from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.domain.limits import (
-    BUDGETS,
-    INSTALLATION_ID,
-    NO_LIMIT,
-    Budget,
-    Limit,
-    LimitKind,
-    Scope,
+from ai_gateway.domain.house_rules import HouseRules
+from ai_gateway.domain.key_record import KeyRecord, OutgoingSecret
+from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Account, Budget, Limit, Scope
+from ai_gateway.domain.virtual_key import KeyStatus
+from ai_gateway.stores import house_rules, redis_keys
+from ai_gateway.stores.house_rules import (
+    COMMON_SUBJECTS,
+    HouseRulesCopy,
+    HouseRulesTable,
+    read_limit,
+    read_rules,
 )
-from ai_gateway.domain.money import Money
-from ai_gateway.domain.virtual_key import KeyStatus, is_expired
-from ai_gateway.stores import redis_keys
+from ai_gateway.stores.key_acts import KeyActs
+from ai_gateway.stores.limit_acts import LimitActs
 from ai_gateway.stores.redis_client import translated_errors
+from ai_gateway.stores.spend_limits import Chosen, chosen_limits
 from ai_gateway.stores.sql import transaction
-from ai_gateway.stores.tables import SpendLimit, VirtualKey
+from ai_gateway.stores.tables import VirtualKey
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_Chosen = Mapping[tuple[str, int, str], Limit]
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A key as it is stored: its digest, never its text."""
-
-    key_id: str
-    digest: str
-    last4: str
-    label: str
-    user_id: int
-    allowed_models: tuple[str, ...]
-    expires_at: datetime | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """A key as lists show it."""
-
-    key_id: str
-    last4: str
-    username: str
-    label: str
-    state: str
+_FIELDS = ("record", "version", "status")
 
 
 class KeyTable:
-    """Keys as SQL has them, with the limits in force."""
+    """Keys as SQL has them, with the limits that were chosen; `acts` makes and changes them.
+
+    `limit_acts` chooses limits, `house_rules` say what holds where nothing was chosen.
+    """
 
     def __init__(self, engine: Engine, defaults: Mapping[Budget, Limit]) -> None:
         # Who only reads must not wait for a writer: workers read limits for pages and programs.
-        self._reading = engine
-        self._engine = engine.execution_options(sqlite_begin="IMMEDIATE")
-        self._defaults = defaults
+        self._engine = engine
+        self.acts = KeyActs(engine)
+        self.house_rules = HouseRulesTable(engine, defaults)
+        self.limit_acts = LimitActs(engine, self.house_rules)
 
     def records(self, *, user_id: int | None = None) -> list[KeyRecord]:
         """All keys, or those of one user, ready to be published."""
         query = select(VirtualKey).options(joinedload(VirtualKey.user)).order_by(VirtualKey.id)
         if user_id is not None:
             query = query.where(VirtualKey.user_id == user_id)
-        with transaction(self._reading) as session:
+        with transaction(self._engine) as session:
             keys = list(session.scalars(query))
-            own = [_subjects(key) for key in keys] if user_id is not None else None
-            chosen = _chosen_limits(session, own)
+            own = None
+            if user_id is not None:
+                own = [subject for key in keys for subject in _subjects(key).items()]
+            chosen = chosen_limits(session, own)
             return [self._record(key, chosen) for key in keys]
 
     def record(self, key_id: str) -> KeyRecord | None:
         query = select(VirtualKey).where(VirtualKey.key_id == key_id)
-        with transaction(self._reading) as session:
+        with transaction(self._engine) as session:
             key = session.scalar(query.options(joinedload(VirtualKey.user)))
-            return self._record(key, _chosen_limits(session, [_subjects(key)])) if key else None
-
-    def add(self, new: NewKey) -> int:
-        """Store a key; returns its number, the subject of its accounts."""
-        with transaction(self._engine) as session:
-            row = VirtualKey(**asdict(new) | {"allowed_models": list(new.allowed_models)})
-            session.add(row)
-            session.flush()
-            return row.id
-
-    def rows(self, now: datetime) -> list[KeyRow]:
-        query = select(VirtualKey).options(joinedload(VirtualKey.user)).order_by(VirtualKey.id)
-        with transaction(self._reading) as session:
-            return [
-                KeyRow(k.key_id, k.last4, k.user.username, k.label, _state(k, now))
-                for k in session.scalars(query)
-            ]
-
-    def revoke(self, key_id: str) -> bool:
-        """Revoke for good; False for an unknown key."""
-        with transaction(self._engine) as session:
-            changed = session.execute(
-                update(VirtualKey)
-                .where(VirtualKey.key_id == key_id)
-                .values(status=KeyStatus.REVOKED.value, version=VirtualKey.version + 1)
-            )
-            return bool(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult has it
-
-    def set_limits(
-        self, scope: Scope, subject_id: int, changes: Mapping[Budget, Limit | None]
-    ) -> None:
-        """Set limits of one user or key; None takes the choice back, so that it inherits."""
-        with transaction(self._engine) as session:
-            for budget, limit in changes.items():
-                _set_limit(session, subject_id, budget, limit)
-            touched = VirtualKey.user_id if scope is Scope.USER else VirtualKey.id
-            session.execute(
-                update(VirtualKey)
-                .where(touched == subject_id)
-                .values(version=VirtualKey.version + 1)
-            )
+            if key is None:
+                return None
+            return self._record(key, chosen_limits(session, _subjects(key).items()))
 
     def limits(self, subjects: Mapping[Scope, int]) -> dict[Budget, Limit]:
         """The limits in force for these subjects, whether or not they have a key."""
-        with transaction(self._reading) as session:
-            chosen = _chosen_limits(session, [subjects])
+        with transaction(self._engine) as session:
+            chosen = chosen_limits(session, [*subjects.items(), *COMMON_SUBJECTS])
+        common = self.house_rules.common(chosen)
         return {
-            budget: self._limit(chosen, budget, subjects[budget.scope])
+            budget: chosen.get(
+                (budget.scope, subjects[budget.scope], budget.window), common.get(budget, NO_LIMIT)
+            )
             for budget in BUDGETS
             if budget.scope in subjects
         }
 
-    def _record(self, key: VirtualKey, chosen: _Chosen) -> KeyRecord:
+    def _record(self, key: VirtualKey, chosen: Chosen) -> KeyRecord:
         is_active = key.status == KeyStatus.ACTIVE and key.user.is_enabled
         subjects = _subjects(key)
         return KeyRecord(
@@ -148,13 +96,13 @@ class KeyTable:
             status=KeyStatus.ACTIVE if is_active else KeyStatus.REVOKED,
             expires_at=key.expires_at,
             allowed_models=tuple(key.allowed_models),
-            limits=tuple(self._limit(chosen, b, subjects[b.scope]) for b in BUDGETS),
+            limits=tuple(
+                chosen.get((b.scope, subjects[b.scope], b.window)) if b.scope in subjects else None
+                for b in BUDGETS
+            ),
             version=key.version,
+            outgoing=_outgoing(key),
         )
-
-    def _limit(self, chosen: _Chosen, budget: Budget, subject_id: int) -> Limit:
-        own = chosen.get((budget.scope, subject_id, budget.window))
-        return own if own is not None else self._defaults.get(budget, NO_LIMIT)
 
 
 class KeyCopies:
@@ -162,40 +110,79 @@ class KeyCopies:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self.house_rules = HouseRulesCopy(client)
         self._publish = client.register_script((_SCRIPTS / "publish_key.lua").read_text())
+        self._revoke = client.register_script((_SCRIPTS / "revoke_key.lua").read_text())
 
     def publish(self, records: Iterable[KeyRecord]) -> None:
-        """Write copies; one of an older version never replaces a newer one."""
+        """Write copies; one of an older version never replaces a newer one.
+
+        Nor does an active one replace one that was revoked here, before SQL knows of it.
+        """
         with translated_errors():
             pipeline = self._client.pipeline(transaction=False)
             for record in records:
                 text = _to_json(record)
                 self._publish(
-                    [redis_keys.key_record(record.key_id)],
-                    [record.version, version_of(text, record.version), record.status, text],
+                    [redis_keys.key_record(record.key_id), redis_keys.REVOCATIONS],
+                    [
+                        record.version,
+                        version_of(text, record.version),
+                        record.status,
+                        text,
+                        record.key_id,
+                    ],
                     client=pipeline,
                 )
             pipeline.execute()
 
-    def forgive(self, scope: Scope, subject_id: int) -> None:
-        """Forget that accounts of a subject were refused, after its limits changed."""
+    def refused(self) -> list[Account]:
+        """The accounts whose last decision was a refusal."""
         with translated_errors():
-            names = [str(name) for name in self._client.smembers(redis_keys.REFUSED)]
+            names = self._client.smembers(redis_keys.REFUSED)
+        return [redis_keys.account_of(str(name)) for name in names]
+
+    def forgive(self, accounts: Iterable[Account]) -> None:
+        """Forget that accounts were refused, after a limit of theirs changed."""
+        with translated_errors():
             pipeline = self._client.pipeline()
-            for name in names:
-                account = redis_keys.account_of(name)
-                if (account.scope, account.subject_id) == (scope, subject_id):
-                    pipeline.hdel(name, "refused")
-                    pipeline.srem(redis_keys.REFUSED, name)
+            for name in map(redis_keys.account, accounts):
+                pipeline.hdel(name, "refused")
+                pipeline.srem(redis_keys.REFUSED, name)
             pipeline.execute()
 
     def load(self, key_id: str) -> tuple[KeyRecord, str] | None:
         """The copy of a key with the version that `reserve` compares; None where there is none."""
         with translated_errors():
-            text, version = self._client.hmget(redis_keys.key_record(key_id), "record", "version")
-        if text is None or version is None:
-            return None
-        return _from_json(key_id, text), str(version)
+            return _loaded(key_id, self._client.hmget(redis_keys.key_record(key_id), *_FIELDS))
+
+    def load_with_rules(
+        self, key_id: str
+    ) -> tuple[tuple[KeyRecord, str] | None, HouseRules | None]:
+        """The same and the house rules, in one round trip."""
+        with translated_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hmget(redis_keys.key_record(key_id), *_FIELDS)
+            pipeline.hmget(redis_keys.META, *house_rules.FIELDS)
+            key, rules = pipeline.execute()
+        return _loaded(key_id, key), read_rules(*rules)
+
+    def revoke(self, key_id: str, facts: Mapping[str, str | int | None]) -> None:
+        """Revoke without SQL, from the next call on; `facts` are kept until it is in SQL too."""
+        with translated_errors():
+            keys = [redis_keys.key_record(key_id), redis_keys.REVOCATIONS]
+            self._revoke(keys, [key_id, orjson.dumps(dict(facts)).decode()])
+
+    def revocations(self) -> dict[str, dict[str, Any]]:
+        """What was revoked here and is not known to be in SQL: the facts by key id."""
+        with translated_errors():
+            found = self._client.hgetall(redis_keys.REVOCATIONS)
+        return {str(key_id): orjson.loads(facts) for key_id, facts in found.items()}
+
+    def forget_revocation(self, key_id: str) -> None:
+        """It is in SQL, and the copy says so."""
+        with translated_errors():
+            self._client.hdel(redis_keys.REVOCATIONS, key_id)
 
 
 def version_of(text: str, number: int) -> str:
@@ -203,56 +190,23 @@ def version_of(text: str, number: int) -> str:
     return f"{number}.{zlib.crc32(text.encode()):08x}"
 
 
-def _state(key: VirtualKey, now: datetime) -> str:
-    if key.status == KeyStatus.ACTIVE and is_expired(key.expires_at, now):
-        return "expired"
-    return key.status
+def _outgoing(key: VirtualKey) -> OutgoingSecret | None:
+    if key.previous_digest is None or key.previous_until is None:
+        return None
+    return OutgoingSecret(key.previous_digest, key.previous_until)
 
 
 def _subjects(key: VirtualKey) -> dict[Scope, int]:
-    return {
-        Scope.INSTALLATION: INSTALLATION_ID,
-        Scope.USER: key.user_id,
-        Scope.KEY: key.id,
-    }
+    """Those who may have limits of their own."""
+    return {Scope.USER: key.user_id, Scope.KEY: key.id}
 
 
-def _chosen_limits(
-    session: Session, subjects: Iterable[Mapping[Scope, int]] | None = None
-) -> dict[tuple[str, int, str], Limit]:
-    """The limits that staff set for these subjects; without them, for everybody."""
-    query = select(SpendLimit)
-    if subjects is not None:
-        wanted = {(scope, number) for one in subjects for scope, number in one.items()}
-        theirs = (
-            and_(SpendLimit.scope == scope, SpendLimit.subject_id == number)
-            for scope, number in sorted(wanted)
-        )
-        query = query.where(or_(false(), *theirs))
-    return {
-        (row.scope, row.subject_id, row.window): Limit(
-            LimitKind(row.kind), Money(row.amount_nano_usd)
-        )
-        for row in session.scalars(query)
-    }
-
-
-def _set_limit(session: Session, subject_id: int, budget: Budget, limit: Limit | None) -> None:
-    row = session.scalar(
-        select(SpendLimit).where(
-            SpendLimit.scope == budget.scope,
-            SpendLimit.subject_id == subject_id,
-            SpendLimit.window == budget.window,
-        )
-    )
-    if limit is None:
-        if row is not None:
-            session.delete(row)
-        return
-    if row is None:
-        row = SpendLimit(scope=budget.scope, subject_id=subject_id, window=budget.window)
-        session.add(row)
-    row.kind, row.amount_nano_usd = limit.kind.value, limit.amount
+def _loaded(key_id: str, fields: list[Any]) -> tuple[KeyRecord, str] | None:
+    text, version, status = fields
+    if text is None or version is None or status is None:
+        return None
+    # A key that was revoked here alone has still the record from before.
+    return replace(_from_json(key_id, text), status=KeyStatus(str(status))), str(version)
 
 
 def _to_json(record: KeyRecord) -> str:
@@ -262,6 +216,8 @@ def _to_json(record: KeyRecord) -> str:
 def _from_json(key_id: str, text: str | bytes) -> KeyRecord:
     facts: dict[str, Any] = orjson.loads(text)
     expires_at = facts["expires_at"]
+    # Copies of an earlier version know of no rotation.
+    outgoing = facts.get("outgoing")
     return KeyRecord(
         key_id=key_id,
         subject_id=facts["subject_id"],
@@ -270,6 +226,9 @@ def _from_json(key_id: str, text: str | bytes) -> KeyRecord:
         status=KeyStatus(facts["status"]),
         expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         allowed_models=tuple(facts["allowed_models"]),
-        limits=tuple(Limit(LimitKind(x["kind"]), Money(x["amount"])) for x in facts["limits"]),
+        limits=tuple(read_limit(limit) if limit else None for limit in facts["limits"]),
         version=facts["version"],
+        outgoing=OutgoingSecret(outgoing["digest"], datetime.fromisoformat(outgoing["until"]))
+        if outgoing
+        else None,
     )

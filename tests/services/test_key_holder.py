@@ -15,6 +15,7 @@ from ai_gateway.services.key_holder import KeyHolder
 from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyTable
 from tests.engines import opened_engine
+from tests.limits import choose
 from tests.services.workbench import NOW, ZONE, Workbench, chat_answer, nano, user_day
 from tests.sql_database import sqlite_url
 
@@ -94,7 +95,7 @@ def test_refused_user_is_exceeded(bench: Workbench, holder: KeyHolder) -> None:
 def test_limit_of_the_user_stands_before_that_of_everybody(
     holder: KeyHolder, table: KeyTable
 ) -> None:
-    table.set_limits(Scope.USER, 1, {USER_DAY: NO_LIMIT, USER_MONTH: nano(7)})
+    choose(table, Scope.USER, 1, {USER_DAY: NO_LIMIT, USER_MONTH: nano(7)})
     standing = holder.standing(1, ZONE)
     assert (standing.day.limit, standing.month.limit) == (NO_LIMIT, nano(7))
     assert holder.standing(2, ZONE).day.limit == nano(100)

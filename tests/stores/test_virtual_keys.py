@@ -5,20 +5,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from ai_gateway.domain.key_record import KeyRecord
+from ai_gateway.domain.key_record import KeyRecord, OutgoingSecret
 from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Budget, Limit, Scope, Window
 from ai_gateway.domain.roles import Role
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.key_acts import NewKey
+from ai_gateway.stores.meter import Heartbeat
 from ai_gateway.stores.tables import User, VirtualKey
 from ai_gateway.stores.users import UserTable
-from ai_gateway.stores.virtual_keys import KeyRow, KeyTable, NewKey
+from ai_gateway.stores.virtual_keys import KeyTable
 from tests.engines import another_writer, opened_engine
-from tests.money import MoneyStore, amount, key_record
+from tests.keys import PLAIN_ACT
+from tests.limits import choose
+from tests.money import MoneyStore, admitted_call, amount, floor, key_record
 from tests.sql_database import sqlite_url
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -64,6 +69,10 @@ def new_key(user_id: int, key_id: str = "k0000001", **changes: object) -> NewKey
     return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]  # any field of it
 
 
+def add(table: KeyTable, new: NewKey) -> int:
+    return table.acts.add(new, {}, PLAIN_ACT).number
+
+
 def known(table: KeyTable, key_id: str = "k0000001") -> KeyRecord:
     found = table.record(key_id)
     assert found is not None
@@ -74,9 +83,8 @@ class TestTruth:
     """Keys as SQL has them."""
 
     def test_a_key_comes_back_as_it_was_stored(self, table: KeyTable, ann: int) -> None:
-        number = table.add(
-            new_key(ann, allowed_models=("gpt-4o-mini", "openai/o3"), expires_at=NOW)
-        )
+        new = new_key(ann, allowed_models=("gpt-4o-mini", "openai/o3"), expires_at=NOW)
+        number = add(table, new)
         assert known(table) == KeyRecord(
             key_id="k0000001",
             subject_id=number,
@@ -85,76 +93,53 @@ class TestTruth:
             status=KeyStatus.ACTIVE,
             expires_at=NOW,
             allowed_models=("gpt-4o-mini", "openai/o3"),
-            limits=(amount(1000), amount(5), amount(100), NO_LIMIT, NO_LIMIT),
+            limits=(None,) * len(BUDGETS),
             version=1,
         )
 
     def test_an_unknown_key_is_none(self, table: KeyTable) -> None:
         assert table.record("k0000404") is None
-        assert table.revoke("k0000404") is False
 
     def test_keys_are_listed_in_the_order_they_were_made(
         self, table: KeyTable, ann: int, ben: int
     ) -> None:
         for user_id, key_id in ((ben, "k0000002"), (ann, "k0000001"), (ben, "k0000003")):
-            table.add(new_key(user_id, key_id))
+            add(table, new_key(user_id, key_id))
         assert [r.key_id for r in table.records()] == ["k0000002", "k0000001", "k0000003"]
         assert [r.key_id for r in table.records(user_id=ben)] == ["k0000002", "k0000003"]
         assert table.records(user_id=404) == []
 
-    def test_revoking_is_for_good_and_makes_a_version(self, table: KeyTable, ann: int) -> None:
-        table.add(new_key(ann))
-        assert table.revoke("k0000001") is True
-        assert (known(table).status, known(table).version) == (KeyStatus.REVOKED, 2)
-        assert table.revoke("k0000001") is True
-        assert known(table).status is KeyStatus.REVOKED
-
     def test_a_disabled_owner_disables_the_key(
         self, table: KeyTable, engine: Engine, ann: int
     ) -> None:
-        table.add(new_key(ann))
+        add(table, new_key(ann))
         with Session(engine) as session, session.begin():
             session.execute(update(User).values(is_enabled=False))
         assert known(table).status is KeyStatus.REVOKED
-
-    @pytest.mark.parametrize(
-        ("expires_at", "revoked", "state"),
-        [
-            (None, False, "active"),
-            (NOW + timedelta(seconds=1), False, "active"),
-            (NOW, False, "expired"),
-            (NOW, True, "revoked"),
-        ],
-    )
-    def test_lists_show_the_state(
-        self, table: KeyTable, ann: int, *, expires_at: datetime, revoked: bool, state: str
-    ) -> None:
-        table.add(new_key(ann, expires_at=expires_at))
-        if revoked:
-            table.revoke("k0000001")
-        assert table.rows(NOW) == [KeyRow("k0000001", "wxyz", "ann", "laptop", state)]
 
 
 class TestLimits:
     """What staff chose stands before the environment's."""
 
     def test_a_choice_stands_before_the_default(self, table: KeyTable, ann: int, ben: int) -> None:
-        number = table.add(new_key(ann))
-        table.add(new_key(ben, "k0000002"))
-        table.set_limits(Scope.USER, ann, {USER_DAY: amount(7), USER_MONTH: NO_LIMIT})
-        table.set_limits(Scope.KEY, number, {KEY_MONTH: amount(0)})
-        assert known(table).limits == (
+        number = add(table, new_key(ann))
+        add(table, new_key(ben, "k0000002"))
+        choose(table, Scope.USER, ann, {USER_DAY: amount(7), USER_MONTH: NO_LIMIT})
+        choose(table, Scope.KEY, number, {KEY_MONTH: amount(0)})
+        rules = table.house_rules.read()
+        assert known(table).limits == (None, amount(7), NO_LIMIT, None, amount(0))
+        assert rules.in_force(known(table).limits) == (
             amount(1000), amount(7), NO_LIMIT, NO_LIMIT, amount(0),
         )  # fmt: skip
-        assert known(table, "k0000002").limits == (
+        assert rules.in_force(known(table, "k0000002").limits) == (
             amount(1000), amount(5), amount(100), NO_LIMIT, NO_LIMIT,
         )  # fmt: skip
 
     def test_a_choice_can_be_changed_and_taken_back(self, table: KeyTable, ann: int) -> None:
         for choice, in_force in ((amount(7), amount(7)), (amount(8), amount(8)), (None, amount(5))):
-            table.set_limits(Scope.USER, ann, {USER_DAY: choice})
+            choose(table, Scope.USER, ann, {USER_DAY: choice})
             assert table.limits({Scope.USER: ann})[USER_DAY] == in_force
-        table.set_limits(Scope.USER, ann, {USER_DAY: None})
+        choose(table, Scope.USER, ann, {USER_DAY: None})
         assert table.limits({Scope.USER: ann})[USER_DAY] == amount(5)
 
     def test_whoever_has_no_key_has_limits_too(self, table: KeyTable, ann: int) -> None:
@@ -164,11 +149,11 @@ class TestLimits:
     def test_a_change_makes_a_version_of_the_keys_that_it_touches(
         self, table: KeyTable, ann: int, ben: int
     ) -> None:
-        first = table.add(new_key(ann, "k0000001"))
-        table.add(new_key(ann, "k0000002"))
-        table.add(new_key(ben, "k0000003"))
-        table.set_limits(Scope.USER, ann, {USER_DAY: amount(7)})
-        table.set_limits(Scope.KEY, first, {KEY_DAY: amount(3)})
+        first = add(table, new_key(ann, "k0000001"))
+        add(table, new_key(ann, "k0000002"))
+        add(table, new_key(ben, "k0000003"))
+        choose(table, Scope.USER, ann, {USER_DAY: amount(7)})
+        choose(table, Scope.KEY, first, {KEY_DAY: amount(3)})
         assert {r.key_id: r.version for r in table.records()} == {
             "k0000001": 3,
             "k0000002": 2,
@@ -176,15 +161,15 @@ class TestLimits:
         }
 
     def test_the_highest_limit_is_kept_exactly(self, table: KeyTable, ann: int) -> None:
-        table.set_limits(Scope.USER, ann, {USER_DAY: amount(9_000_000 * 10**9)})
+        choose(table, Scope.USER, ann, {USER_DAY: amount(9_000_000 * 10**9)})
         assert table.limits({Scope.USER: ann})[USER_DAY].amount == 9_000_000_000_000_000
 
     def test_keys_and_users_of_the_same_number_are_told_apart(
         self, table: KeyTable, ann: int
     ) -> None:
-        number = table.add(new_key(ann))
+        number = add(table, new_key(ann))
         assert number == ann
-        table.set_limits(Scope.KEY, number, {Budget(Scope.KEY, Window.DAY): amount(3)})
+        choose(table, Scope.KEY, number, {Budget(Scope.KEY, Window.DAY): amount(3)})
         assert table.limits({Scope.USER: ann})[USER_DAY] == amount(5)
 
 
@@ -193,7 +178,7 @@ def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
     with opened_engine(url, busy_ms=1) as engine, another_writer(tmp_path / "test.db"):
         table = KeyTable(engine, DEFAULTS)
         assert table.limits({Scope.INSTALLATION: 0}) == {INSTALLATION: amount(1000)}
-        assert (table.record("k0000009"), table.records(), table.rows(NOW)) == (None, [], [])
+        assert (table.record("k0000009"), table.records()) == (None, [])
 
 
 class TestCopies:
@@ -207,7 +192,11 @@ class TestCopies:
         version=7,
     )
 
-    @pytest.mark.parametrize("record", [key_record(), FULL], ids=["plain", "full"])
+    ROTATING = key_record(outgoing=OutgoingSecret("1" * 64, NOW))
+
+    @pytest.mark.parametrize(
+        "record", [key_record(), FULL, ROTATING], ids=["plain", "full", "rotating"]
+    )
     def test_a_copy_is_the_same_as_what_was_published(
         self, store: MoneyStore, record: KeyRecord
     ) -> None:
@@ -258,6 +247,39 @@ class TestCopies:
         assert loaded is not None
         assert loaded[0].subject_id == 499
 
+    def test_a_copy_of_a_version_without_rotations_is_read(self, store: MoneyStore) -> None:
+        text = store.client.hget(redis_keys.key_record("k0000001"), "record")
+        facts = orjson.loads(text or "")
+        del facts["outgoing"]
+        store.client.hset(redis_keys.key_record("k0000001"), "record", orjson.dumps(facts).decode())
+        loaded = store.copies.load("k0000001")
+        assert loaded is not None
+        assert loaded[0] == key_record()
+
+    def test_a_key_revoked_here_alone_is_revoked_whatever_sql_says_later(
+        self, store: MoneyStore
+    ) -> None:
+        before, running = store.version(), admitted_call()
+        store.reserve(running)
+        store.copies.revoke("k0000001", {"name": "ann"})
+        for version in (1, 2, 99):
+            store.copies.publish([key_record(version=version)])
+        assert store.meter.heartbeat([(running, floor())]) == [Heartbeat.REVOKED]
+        loaded = store.copies.load("k0000001")
+        assert loaded is not None
+        assert loaded[0].status is KeyStatus.REVOKED
+        assert loaded[1] != before
+        assert store.copies.revocations() == {"k0000001": {"name": "ann"}}
+
+    def test_what_sql_knows_too_is_forgotten_here(self, store: MoneyStore) -> None:
+        store.copies.revoke("k0000001", {"name": "ann"})
+        store.copies.publish([key_record(status=KeyStatus.REVOKED, version=2)])
+        store.copies.forget_revocation("k0000001")
+        assert store.copies.revocations() == {}
+        loaded = store.copies.load("k0000001")
+        assert loaded is not None
+        assert loaded[0] == key_record(status=KeyStatus.REVOKED, version=2)
+
     def test_nothing_to_publish_is_no_fault(self, store: MoneyStore) -> None:
         store.copies.publish([])
 
@@ -265,7 +287,7 @@ class TestCopies:
 def test_what_sql_has_is_what_workers_check(
     table: KeyTable, valkey: MoneyStore, ann: int, engine: Engine
 ) -> None:
-    table.add(new_key(ann, expires_at=NOW + timedelta(days=3), allowed_models=("o3",)))
+    add(table, new_key(ann, expires_at=NOW + timedelta(days=3), allowed_models=("o3",)))
     with Session(engine) as session, session.begin():
         session.execute(update(VirtualKey).values(version=2**40))
     valkey.copies.publish(table.records())
