@@ -1,21 +1,16 @@
-"""Moves refused requests from the stream of the workers into SQL, and forgets old ones."""
+"""Moves refused requests from the stream of the workers into SQL."""
 
-from datetime import timedelta
-
-from ai_gateway.domain.clock import Clock
 from ai_gateway.stores.refusals import RefusalStream, RefusalTable
 
 BATCH_ENTRIES = 1_000
-KEPT = timedelta(days=30)
 
 
 class RefusalKeeping:
-    """Duties of the bookkeeper; each may be done twice or at once."""
+    """A duty of the bookkeeper; it may be done twice or at once."""
 
-    def __init__(self, stream: RefusalStream, table: RefusalTable, clock: Clock) -> None:
+    def __init__(self, stream: RefusalStream, table: RefusalTable) -> None:
         self._stream = stream
         self._table = table
-        self._clock = clock
 
     def move(self) -> int:
         """Move what waits; returns how many entries that were."""
@@ -27,6 +22,3 @@ class RefusalKeeping:
                 return moved
             self._stream.trim(entries[-1][0])
             moved += len(entries)
-
-    def forget_old(self) -> int:
-        return self._table.prune(self._clock() - KEPT)

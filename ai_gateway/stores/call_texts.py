@@ -3,6 +3,7 @@
 from operator import attrgetter
 
 from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, FinishedCall, Tally
+from ai_gateway.stores.workings import working_facts
 
 MOST_EXACT = 2**53 - 1
 """Scripts count in doubles. What a provider tells beyond this is booked as this: no write of a
@@ -32,6 +33,7 @@ def call_facts(call: AdmittedCall) -> dict[str, object]:
         "price_row": call.price_row,
         "price_book": call.price_book,
         "held": call.held,
+        "floor_rates": call.floor_rates,
         "admitted_at": call.admitted_at.isoformat(),
         "accounts": [account.name for account in call.accounts],
     }
@@ -49,5 +51,7 @@ def result_facts(finished: FinishedCall) -> dict[str, object]:
         "raw_usage": finished.raw_usage,
         "ttft_ms": finished.ttft_ms,
         "overhead_us": finished.overhead_us,
+        "provider_id": finished.provider_id,
+        "working": working_facts(finished.working) if finished.working else None,
         "settled_at": finished.settled_at.isoformat(),
     }

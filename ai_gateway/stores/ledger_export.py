@@ -15,7 +15,14 @@ ROWS_AT_ONCE = 1_000
 
 Row = dict[str, Any]
 
-_COUNTS = tuple(name for name in TALLY_FIELDS if name not in {"requests", "latency_ms"})
+COLUMNS = (
+    *("request_id", "admitted_at", "settled_at", "user", "key_prefix"),
+    *("provider", "model_requested", "model", "served_model", "operation", "stream"),
+    *("outcome", "usage_status", "confidence", "price_status"),
+    *(name for name in TALLY_FIELDS if name not in {"requests", "latency_ms"}),
+    *("cost_nano_usd", "held_nano_usd", "price_row", "price_book"),
+    *("latency_ms", "ttft_ms", "raw_usage"),
+)
 
 
 class LedgerExport:
@@ -29,18 +36,18 @@ class LedgerExport:
         call: Row | None = None
         for entry in self._rows(_between(_query().where(LedgerEntry.kind == CALL), start, end)):
             if call is not None and call["request_id"] == entry["request_id"]:
-                call = _added(call, entry)
+                call = added(call, entry)
                 continue
             if call is not None:
-                yield _shown(call)
+                yield export_row(call)
             call = entry
         if call is not None:
-            yield _shown(call)
+            yield export_row(call)
 
     def entries(self, start: datetime | None, end: datetime | None) -> Iterator[Row]:
         """One row for each entry; costs and counts are differences."""
         for entry in self._rows(_between(_query(), start, end)):
-            yield {"entry_no": entry["entry_no"], "kind": entry["kind"], **_shown(entry)}
+            yield {"entry_no": entry["entry_no"], "kind": entry["kind"], **export_row(entry)}
 
     def _rows(self, query: Select[Any]) -> Iterator[Row]:
         with transaction(self._engine) as session:
@@ -64,35 +71,13 @@ def _between(query: Select[Any], start: datetime | None, end: datetime | None) -
     return query if end is None else query.where(LedgerEntry.admitted_at < end)
 
 
-def _added(call: Row, entry: Row) -> Row:
+def added(call: Row, entry: Row) -> Row:
     """Add the differences; every word is the last entry's, which knows best."""
     sums = {name: call[name] + entry[name] for name in (*TALLY_FIELDS, "cost_nano_usd")}
     return entry | sums
 
 
-def _shown(row: Row) -> Row:
-    return {
-        "request_id": row["request_id"],
-        "admitted_at": row["admitted_at"],
-        "settled_at": row["settled_at"],
-        "user": row["username"] or f"#{row['user_id']}",
-        "key_prefix": row["key_id"],
-        "provider": row["provider"],
-        "model_requested": row["model_requested"],
-        "model": row["model"],
-        "served_model": row["served_model"],
-        "operation": row["operation"],
-        "stream": row["stream"],
-        "outcome": row["outcome"],
-        "usage_status": row["usage_status"],
-        "confidence": row["confidence"],
-        "price_status": row["price_status"],
-        **{name: row[name] for name in _COUNTS},
-        "cost_nano_usd": row["cost_nano_usd"],
-        "held_nano_usd": row["held_nano_usd"],
-        "price_row": row["price_row"],
-        "price_book": row["price_book"],
-        "latency_ms": row["latency_ms"],
-        "ttft_ms": row["ttft_ms"],
-        "raw_usage": row["raw_usage"],
-    }
+def export_row(row: Row) -> Row:
+    """The columns of an export, in their order."""
+    named = {"user": row["username"] or f"#{row['user_id']}", "key_prefix": row["key_id"]}
+    return {name: named[name] if name in named else row[name] for name in COLUMNS}

@@ -15,6 +15,7 @@ class RefusalRow(Base):
     __table_args__ = (
         Index("ix_refusal_recent", "at", "id"),
         Index("ix_refusal_user", "user_id", "at"),
+        Index("ix_refusal_request", "request_id"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -33,6 +34,11 @@ class RefusalRow(Base):
     held_nano_usd: Mapped[int | None] = mapped_column(BigInteger)
     needed_nano_usd: Mapped[int | None] = mapped_column(BigInteger)
     resets_at: Mapped[datetime | None] = mapped_column(Moment)
+    input_pico_usd: Mapped[int | None] = mapped_column(BigInteger)
+    output_pico_usd: Mapped[int | None] = mapped_column(BigInteger)
+    output_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    asked_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    affordable_tokens: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class RefusalHour(Base):

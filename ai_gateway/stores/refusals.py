@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import redis
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.call import Outcome
 from ai_gateway.domain.refusals import RefusedCall
-from ai_gateway.errors import Refusal
+from ai_gateway.errors import NeededHold, Refusal
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.outbox import FIRST_POSITION
 from ai_gateway.stores.redis_client import translated_errors
@@ -26,7 +26,6 @@ from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.sql import insert_into, table_of, transaction
 
 MOST_IN_STREAM = 10_000
-MOST_ROWS = 50_000
 
 Entry = tuple[str, RefusedCall]
 """The id in the stream, and the refusal."""
@@ -96,15 +95,6 @@ class RefusalTable:
             self._count(session, calls)
             return True
 
-    def prune(self, before: datetime) -> int:
-        """Forget rows before a moment, and the oldest of too many; returns how many went."""
-        with transaction(self._engine) as session:
-            newest = session.scalar(select(func.max(RefusalRow.id))) or 0
-            old = delete(RefusalRow).where(
-                (RefusalRow.at < before) | (RefusalRow.id <= newest - MOST_ROWS)
-            )
-            return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # likewise
-
     def _count(self, session: Session, calls: Sequence[RefusedCall]) -> None:
         counts: dict[tuple[datetime, str, str], int] = defaultdict(int)
         for call in calls:
@@ -140,6 +130,7 @@ def _row(call: RefusedCall) -> RefusalRow:
         held_nano_usd=budget and budget.held,
         needed_nano_usd=budget and budget.needed,
         resets_at=budget and budget.resets_at,
+        **(asdict(budget.hold) if budget and budget.hold else {}),
     )
 
 
@@ -152,4 +143,7 @@ def _read_call(text: str) -> RefusedCall:
     if budget is None:
         return call
     resets_at = datetime.fromisoformat(budget.pop("resets_at"))
-    return replace(call, budget=Refusal(**budget, resets_at=resets_at))
+    # Entries of an earlier version do not have it.
+    hold = budget.pop("hold", None)
+    needed = NeededHold(**hold) if hold else None
+    return replace(call, budget=Refusal(**budget, resets_at=resets_at, hold=needed))

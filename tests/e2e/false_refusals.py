@@ -111,8 +111,8 @@ def main() -> int:
         gateway = RunningGateway(Path(folder))
         try:
             gateway.start()
-            with Operator(gateway) as operator:
-                figures = [measure(operator, kind)[1] for kind in CAPS]
+            operator = Operator(gateway)
+            figures = [measure(operator, kind)[1] for kind in CAPS]
             gateway.flask("ledger", "verify")
         finally:
             gateway.end()

@@ -1,7 +1,7 @@
 """Refused requests from the stream into SQL, on every database that we serve."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from ai_gateway.domain.call import Outcome
 from ai_gateway.domain.refusals import RefusedCall
-from ai_gateway.errors import Refusal
-from ai_gateway.services.refusal_keeping import KEPT, RefusalKeeping
+from ai_gateway.errors import NeededHold, Refusal
+from ai_gateway.services.refusal_keeping import RefusalKeeping
 from ai_gateway.stores import refusals
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.refusal_tables import RefusalHour, RefusalRow
@@ -20,7 +20,8 @@ from tests.money import UTC_ZONE
 from tests.redis_servers import RedisServer
 
 NOW = datetime(2026, 11, 25, 12, 10, tzinfo=UTC)
-BUDGET = Refusal("user", "day", 100, 60, 30, 20, NOW + timedelta(hours=11, minutes=50))
+HOLD = NeededHold(12_000, 400, 20, 900, 5)
+BUDGET = Refusal("user", "day", 100, 60, 30, 20, NOW + timedelta(hours=11, minutes=50), HOLD)
 REFUSED = RefusedCall(
     at=NOW,
     outcome=Outcome.BUDGET_BLOCKED,
@@ -44,7 +45,7 @@ def stream(valkey_server: RedisServer) -> Iterator[RefusalStream]:
 
 @pytest.fixture
 def keeping(stream: RefusalStream, engine: Engine) -> RefusalKeeping:
-    return RefusalKeeping(stream, RefusalTable(engine, UTC_ZONE), lambda: NOW)
+    return RefusalKeeping(stream, RefusalTable(engine, UTC_ZONE))
 
 
 def _rows(engine: Engine) -> list[RefusalRow]:
@@ -68,6 +69,7 @@ def test_a_refusal_keeps_the_figures_of_its_budget(
     assert (row.scope, row.window, row.resets_at) == ("user", "day", BUDGET.resets_at)
     figures = (row.limit_nano_usd, row.spent_nano_usd, row.held_nano_usd, row.needed_nano_usd)
     assert figures == (100, 60, 30, 20)
+    assert NeededHold(*(getattr(row, field.name) for field in fields(NeededHold))) == HOLD
 
 
 def test_strangers_are_counted_and_not_kept(
@@ -108,14 +110,3 @@ def test_the_stream_is_capped(stream: RefusalStream) -> None:
         stream.write([STRANGER] * 1000)
     # Redis cuts whole nodes, so that a few more stay.
     assert len(stream.read("0-0", 20_000)) < refusals.MOST_IN_STREAM + 1000
-
-
-def test_old_rows_are_forgotten_and_their_numbers_kept(
-    stream: RefusalStream, keeping: RefusalKeeping, engine: Engine
-) -> None:
-    old = replace(REFUSED, at=NOW - KEPT - timedelta(hours=1), request_id="old")
-    stream.write([old, REFUSED])
-    keeping.move()
-    assert keeping.forget_old() == 1
-    assert [row.request_id for row in _rows(engine)] == ["r1"]
-    assert sum(_hours(engine).values()) == 2
