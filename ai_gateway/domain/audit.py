@@ -35,11 +35,19 @@ class Action(StrEnum):
     USER_DISABLE = "user_disable"
     USER_DELETE = "user_delete"
     KEY_CREATE = "key_create"
+    KEY_ROTATE = "key_rotate"
     KEY_REVOKE = "key_revoke"
     LIMIT_CHANGE = "limit_change"
+    PAUSE = "pause"
+    PAUSE_LIFT = "pause_lift"
     SPEND_RESET = "spend_reset"
+    PRICE_CHANGE = "price_change"
     EXPORT = "export"
     TEST_CALL = "test_call"
+    ALERT_CHANGE = "alert_change"
+    ALERT_TEST = "alert_test"
+    LEDGER_ARCHIVE = "ledger_archive"
+    HOUSEKEEPING = "housekeeping"
 
 
 class Result(StrEnum):
@@ -56,7 +64,10 @@ class TargetKind(StrEnum):
     USER = "user"
     KEY = "key"
     INSTALLATION = "installation"
+    PROVIDER = "provider"
     REPORT = "report"
+    ALERT_RULE = "alert_rule"
+    PRICE = "price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Actor:
 
 
 COMMAND_LINE = Actor(name="command line")
+BOOKKEEPER = Actor(name="bookkeeper")
 
 
 @dataclass(frozen=True, slots=True)

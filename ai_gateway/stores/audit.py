@@ -1,4 +1,4 @@
-"""The audit in SQL. It is append-only: no code updates or deletes an `AuditRow`."""
+"""The audit in SQL. It is append-only: no code changes an `AuditRow`, and a trigger refuses it."""
 
 from sqlalchemy import Engine
 
