@@ -9,8 +9,9 @@ from ai_gateway.services.verification import Verification
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.outbox import Outbox
+from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.rollup_tables import UsageHour
-from ai_gateway.stores.tables import AccountTotal, LedgerEntry, SetAsideEntry
+from ai_gateway.stores.tables import AccountTotal, LedgerEntry
 from tests.money import UTC_ZONE, MoneyStore
 from tests.protocol.aof import steps_of
 from tests.protocol.checker import Evidence, LedgerRow

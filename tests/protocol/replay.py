@@ -101,8 +101,9 @@ class Replay:
 
     def _write(self, name: str, fields: Row) -> None:
         row = self.hashes.setdefault(name, {})
-        if "number" in fields and _number(fields, "number") < _number(row, "number"):
-            self._complain("I3", f"{name} went back from {row} to {fields}")
+        for version in {"number", "rules_number"} & fields.keys():
+            if _number(fields, version) < _number(row, version):
+                self._complain("I3", f"{name} went back from {row} to {fields}")
         row.update(fields)
 
     def _follow_call(self, name: str, before: Row, after: Row) -> None:
@@ -121,12 +122,14 @@ class Replay:
             self._check_limits(name, after)
 
     def _limits_now(self, call: Row) -> list[int | None]:
-        """The limits of the call's key at this very moment."""
+        """The limits of the call's key, and of whoever has none, at this very moment."""
         key = self.hashes.get(call["key_record"], {})
         if key.get("status") != KeyStatus.ACTIVE:
             self._complain("I3", f"a hold for {call['key_record']}, which is {key.get('status')}")
-        limits = orjson.loads(key["record"])["limits"]
-        return [limit["amount"] if limit["kind"] == "amount" else None for limit in limits]
+        chosen = orjson.loads(key["record"])["limits"]
+        common = orjson.loads(self.hashes[redis_keys.META]["rules"])["limits"]
+        in_force = (own or of_all for own, of_all in zip(chosen, common, strict=True))
+        return [limit["amount"] if limit["kind"] == "amount" else None for limit in in_force]
 
     def _check_limits(self, name: str, call: Row) -> None:
         if name not in self._limits:

@@ -7,6 +7,7 @@ import redis
 from sqlalchemy import Engine
 
 from ai_gateway.domain.limits import (
+    EVERYBODY,
     NO_LIMIT,
     Account,
     Budget,
@@ -19,10 +20,12 @@ from ai_gateway.domain.limits import (
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.roles import Role
 from ai_gateway.errors import GatewayError
-from ai_gateway.services.key_admin import KeyAdmin, KeyOptions
+from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.stores.resets import AccountReset, SpendResets
 from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyTable
+from tests.keys import BY_COMMAND, issue
+from tests.limits import LimitOffice
 from tests.money import UTC_ZONE
 from tests.protocol.history import History
 from tests.protocol.plan import Fault
@@ -38,7 +41,8 @@ class Staff:
     def __init__(self, client: "redis.Redis", engine: Engine, site: Site, random: Random) -> None:
         self._admin: KeyAdmin = key_admin(client, engine)
         self._users = UserTable(engine)
-        self._keys = KeyTable(engine, INSTALLATION_LIMIT)
+        keys = KeyTable(engine, INSTALLATION_LIMIT)
+        self._limit_office = LimitOffice(keys, engine, client, clock)
         self._resets = SpendResets(client)
         self._history = History(site.history, "staff")
         self._limits = site.plan.limits
@@ -57,9 +61,7 @@ class Staff:
             for name in USERS
         ]
         texts = tuple(
-            self._admin.create_key(user_id, KeyOptions())
-            for user_id in self._user_ids
-            for _ in range(KEYS_OF_ONE)
+            issue(self._admin, user_id) for user_id in self._user_ids for _ in range(KEYS_OF_ONE)
         )
         self._key_ids = [text.split("_")[1] for text in texts]
         for user_id in self._user_ids:
@@ -76,11 +78,11 @@ class Staff:
                 account = Account(Scope.USER, user_id, window, now_in)
                 self._owed.append(AccountReset(f"reset_{self._reset_count}", account))
             case Fault.CHANGE_LIMIT:
-                change = self._random.choice((self._limit_user, self._limit_key))
+                change = self._random.choice((self._limit_user, self._limit_key, self._limit_all))
                 change(user_id, window)
             case Fault.REVOKE_KEY:
                 with suppress(GatewayError):
-                    self._admin.revoke_key(self._random.choice(self._key_ids))
+                    self._admin.revoke(self._random.choice(self._key_ids), BY_COMMAND)
         self.settle_debts()
 
     def settle_debts(self) -> bool:
@@ -95,13 +97,19 @@ class Staff:
 
     def _limit_user(self, user_id: int, window: Window) -> None:
         with suppress(GatewayError):
-            self._admin.set_user_limits(user_id, {Budget(Scope.USER, window): self._any_limit()})
+            changes = {Budget(Scope.USER, window): self._any_limit()}
+            self._limit_office.set(Scope.USER, user_id, changes)
 
     def _limit_key(self, key_number: int, window: Window) -> None:
         with suppress(GatewayError):
             budget = Budget(Scope.KEY, window)
-            self._keys.set_limits(Scope.KEY, key_number, {budget: self._any_limit()})
-            self._admin.publish_all()
+            self._limit_office.set(Scope.KEY, key_number, {budget: self._any_limit()})
+
+    def _limit_all(self, _number: int, window: Window) -> None:
+        """Of the users that have none of their own."""
+        with suppress(GatewayError):
+            changes = {Budget(Scope.USER, window): self._any_limit()}
+            self._limit_office.set(Scope.USER, EVERYBODY, changes)
 
     def _any_limit(self) -> Limit:
         chosen = self._random.choice(self._limits)

@@ -4,6 +4,8 @@ import pytest
 
 from tests.protocol.seeds import assert_right
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("seed", range(10, 20))

@@ -4,6 +4,8 @@ import pytest
 
 from tests.protocol.seeds import assert_right
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.redis
 @pytest.mark.parametrize("seed", range(20, 30))

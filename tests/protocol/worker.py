@@ -16,8 +16,9 @@ from ai_gateway.domain.call import AdmittedCall, AskedCall, FinishedCall, Operat
 from ai_gateway.domain.exchange import IncomingCall
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, InvalidKey
-from ai_gateway.services.admission import Admission, AdmissionRules, Admitted, KeyRing
+from ai_gateway.services.admission import Admission, AdmissionRules, Admitted
 from ai_gateway.services.counting import TokenCounter
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.services.open_calls import EndReason, OpenCall, OpenCalls, Pace
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.settlement import NOTHING_BILLED, NOTHING_TOLD, Settlement, Timing
@@ -131,7 +132,7 @@ class Worker:
             rules=AdmissionRules(UTC_ZONE, UNCAPPED_TOKENS, is_enforced=True),
         )
         self._settlement = Settlement(
-            self.meter, directory, counter=counter, observers=Observers(()), clock=clock
+            self.meter, counter=counter, observers=Observers(()), clock=clock
         )
         recovery = Recovery(
             self.meter, LostRecords(client, engine), self._settlement.memory, UTC_ZONE

@@ -1,0 +1,10 @@
+"""All scenarios, by the row of the matrix that they show."""
+
+from tests.faults.scenario import Scenario
+from tests.faults.scenarios import clients, providers, sql, stores, workers
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.row: scenario
+    for module in (workers, stores, sql, clients, providers)
+    for scenario in module.SCENARIOS
+}
