@@ -9,6 +9,9 @@ from ai_gateway.domain.call import JsonObject
 from ai_gateway.errors import InvalidRequest
 
 MAX_DEPTH = 64
+MAX_BRACKETS = 500_000
+"""Opening ones, those within texts too: 20 MB of `[]` would cost seconds and a gigabyte."""
+
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 2_048
 MAX_MODEL_CHARACTERS = 128
@@ -17,13 +20,17 @@ MAX_TOKENS = 10_000_000
 
 def parse_body(raw: bytes) -> JsonObject:
     """Parse a JSON object; raises `InvalidRequest` for anything else, or nested too deep."""
+    brackets = raw.count(b"{") + raw.count(b"[")
+    if brackets > MAX_BRACKETS:
+        raise InvalidRequest(f"The request body has more than {MAX_BRACKETS} opening brackets.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error.msg}.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The request body has to be a JSON object.")
-    _refuse_deep(body)
+    if brackets > MAX_DEPTH:
+        _refuse_deep(body)
     return cast(JsonObject, body)
 
 
