@@ -5,11 +5,11 @@
 ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-COPY requirements.txt /build/
+COPY requirements.lock /build/
 # Wheels only: nothing is compiled, and no package runs code of its own while it is installed.
 RUN python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install --no-cache-dir \
-    --disable-pip-version-check --only-binary=:all: --requirement /build/requirements.txt
+    --disable-pip-version-check --only-binary=:all: --require-hashes --requirement /build/requirements.lock
 COPY app.py gunicorn.conf.py LICENSE THIRD_PARTY_NOTICES.md /app/
 COPY ai_gateway /app/ai_gateway
 COPY migrations /app/migrations
