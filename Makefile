@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUPPLY := $(VENV)/supply/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 
-.PHONY: help run demo test check test-setup test-tools bench scale protocol figures model-server pictures board-pictures container-check clean
+.PHONY: help run demo test check test-setup test-tools bench scale protocol faults figures model-server pictures board-pictures container-check lock audit sbom clean
 
 help:
 	@echo 'make run          install what is needed and serve on http://127.0.0.1:8000'
@@ -17,26 +18,34 @@ help:
 	@echo 'make test-setup   install the programs that some tests need (Debian)'
 	@echo 'make bench        measure; ARGS="..." are handed on'
 	@echo 'make protocol     run the money protocol under random faults; ARGS="--seeds 100 --from 0"'
+	@echo 'make faults       hurt a running gateway in every way of docs/faults.md; ARGS="--only F11 --seed 7"'
 	@echo 'make figures      measure how many calls a budget refuses in vain'
 	@echo 'make scale        measure the staff pages with many users and a long ledger'
 	@echo 'make model-server compare the ledger with what a real model server counts'
 	@echo 'make pictures     write the pictures of docs/images anew'
 	@echo 'make board-pictures  draw the Grafana boards over a day of demo calls (needs Node.js)'
 	@echo 'make container-check  do every step of the Dockerfile without a container engine'
+	@echo 'make lock         write requirements.lock anew, after a change of requirements.txt'
+	@echo 'make audit        ask whether a package that we run on has a known weakness'
+	@echo 'make sbom         write sbom.json, the bill of materials'
 	@echo 'make clean        remove caches; data and .venv stay'
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
 
-# Whatever .env says, made-up users and calls reach no real store and no real provider.
+# Whatever .env says, made-up users and calls reach no real store, no provider and no inbox.
 demo: $(VENV)/.installed
 	@AI_GATEWAY_DEMO=true AI_GATEWAY_SIMULATOR=on AI_GATEWAY_DATA_DIR=./demo-var \
-		AI_GATEWAY_CONFIG= DATABASE_URL= REDIS_URL= LANGSMITH_API_KEY= $(BIN)/python app.py
+		AI_GATEWAY_CONFIG= DATABASE_URL= REDIS_URL= LANGSMITH_API_KEY= \
+		AI_GATEWAY_ALERT_EMAILS= AI_GATEWAY_ALERT_WEBHOOK_URL= $(BIN)/python app.py
 
-# The last lines name what was left out; where CI=true that is a failure.
+# In memory where there is room, since each of the many small databases waits for the disk. The last
+# lines name what was left out; where CI=true that is a failure.
 test: test-tools check
-	@status=0; \
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS) || status=$$?; \
+	@room=$$(df -Pk /dev/shm 2> /dev/null | awk 'NR == 2 { print $$4 }'); \
+	[ "$${room:-0}" -lt 4000000 ] || export TMPDIR=/dev/shm; \
+	status=0; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
 	$(BIN)/python tests/tools.py report || status=1; \
 	exit $$status
 
@@ -73,6 +82,9 @@ bench: $(VENV)/.installed-dev
 protocol: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.protocol $(ARGS)
 
+faults: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.faults $(ARGS)
+
 figures: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.e2e.false_refusals $(ARGS)
 
@@ -96,16 +108,44 @@ model-server: $(VENV)/.installed-dev
 container-check: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.deploy
 
+# For any Python from 3.11 on and any system, not only for those of whoever writes it.
+lock: $(VENV)/.installed-supply
+	@echo '# Every package that the gateway runs on, with the hashes of its files.' \
+		'Written by `make lock` from requirements.txt; do not edit.' > requirements.lock
+	$(SUPPLY)/uv pip compile requirements.txt --universal --generate-hashes --python-version 3.11 \
+		--no-header --no-annotate --quiet >> requirements.lock
+
+# Exit status 1 where there is one. What could not be asked about is a warning: that is no weakness.
+audit: $(VENV)/.installed-supply
+	@status=0; \
+	said=$$($(SUPPLY)/pip-audit --disable-pip --require-hashes -r requirements.lock 2>&1) || status=$$?; \
+	echo "$$said"; \
+	case "$$said" in \
+	*"could not be audited"*) echo 'make audit: WARNING: some packages could not be asked about' >&2;; \
+	*ConnectionError*|*ServiceError*|*"Max retries"*) status=0; \
+		echo 'make audit: WARNING: the list of weaknesses could not be asked' >&2;; \
+	esac; exit $$status
+
+sbom: $(VENV)/.installed-supply
+	$(SUPPLY)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o sbom.json
+
+# Tools that look at packages, apart from the packages that they look at.
+$(VENV)/.installed-supply: requirements-supply.txt | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/supply
+	$(SUPPLY)/python -m pip install --quiet --disable-pip-version-check -r requirements-supply.txt
+	@touch $@
+
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache .coverage
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed anew only when the lists have changed.
-$(VENV)/.installed: requirements.txt | $(BIN)/python
-	$(PIP) -r requirements.txt
+$(VENV)/.installed: requirements.lock | $(BIN)/python
+	$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements.lock requirements-dev.txt | $(BIN)/python
 	$(PIP) -r requirements-dev.txt
 	@touch $(VENV)/.installed $@
 

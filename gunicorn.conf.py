@@ -8,10 +8,12 @@ The names at the left margin are gunicorn's own settings and hooks.
 
 import os
 import resource
+import signal
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 
 # The class itself and before gevent puts its own in its place: see `hang_up_idle`.
 from socket import SHUT_RD, socket
@@ -66,10 +68,19 @@ class GatewayWorker(GeventWorker):
                 with suppress(OSError), socket(fileno=os.dup(client.fileno())) as same:
                     same.shutdown(SHUT_RD)
 
+    def begin(self) -> None:
+        """Have the application know the published prices, and look after its calls."""
+        start = self._extensions().get("ai_gateway_start")
+        if start is not None:
+            start()
+
+    def _extensions(self) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(getattr(self, "wsgi", None), "extensions", {})
+        return found
+
     def end_streams(self) -> None:
         """Have the application end and settle what is open, in less than the time before a kill."""
-        extensions = getattr(getattr(self, "wsgi", None), "extensions", {})
-        shutdown = extensions.get("ai_gateway_shutdown")
+        shutdown = self._extensions().get("ai_gateway_shutdown")
         if shutdown is not None:
             with gevent.Timeout(STREAMS_END_BEFORE_GRACE_SECONDS, exception=False):
                 shutdown()
@@ -104,7 +115,8 @@ keepalive = 75
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
+# Those alone say whether a browser speaks TLS: else `Secure` and HSTS would be anybody's to decide.
+forwarded_allow_ips = ",".join(map(str, chosen.trusted_proxies))
 accesslog = None
 loglevel = "info" if chosen.log_level == "debug" else "warning"
 control_socket_disable = True
@@ -128,12 +140,15 @@ def pre_fork(server: Arbiter, worker: GatewayWorker) -> None:
     worker.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
 
-def post_fork(_server: Arbiter, worker: GatewayWorker) -> None:
-    """Tell the application its slot, before it is loaded."""
+def post_fork(server: Arbiter, worker: GatewayWorker) -> None:
+    """Tell the application its slot, before it is loaded, and hear from now on when to stop."""
     os.environ["AI_GATEWAY_WORKER_SLOT"] = str(worker.slot)
+    _hear_the_end(server, worker)
 
 
 def post_worker_init(worker: GatewayWorker) -> None:
+    """Let the application look at what it needs before its first request."""
+    worker.begin()
     gevent.spawn(_watch_for_the_end, worker)
 
 
@@ -161,6 +176,19 @@ def child_exit(_server: Arbiter, worker: GatewayWorker) -> None:
 
 def _metrics_folder() -> Path:
     return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def _hear_the_end(server: Arbiter, worker: GatewayWorker) -> None:
+    """Obey a SIGTERM that comes before gunicorn has put the worker's own handlers in place.
+
+    Until then those of the master are inherited, which queue a signal that nobody takes: for some
+    tenths of a second it would be lost, and the worker killed with its streams after the grace.
+    """
+    signal.signal(signal.SIGTERM, worker.handle_exit)
+    with suppress(Empty):
+        while True:
+            if server.SIG_QUEUE.get_nowait() == signal.SIGTERM:
+                worker.alive = False
 
 
 def _watch_for_the_end(worker: GatewayWorker) -> None:

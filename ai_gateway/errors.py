@@ -109,6 +109,26 @@ class UserNotFound(CallerError):
         self.user_id = user_id
 
 
+class KeyNotFound(CallerError):
+    """No virtual key has this id, or it is of somebody whose keys are not for whoever asks."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(key_id)
+        self.key_id = key_id
+
+
+class RequestNotFound(CallerError):
+    """No request has this id, or it is of somebody whose requests are not for whoever asks."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.request_id = request_id
+
+
+class ChangedMeanwhile(CallerError):
+    """What was to be changed is not any more as whoever asks saw it; nothing was changed."""
+
+
 class AddressNotFound(CallerError):
     """Nothing is served at this address."""
 
@@ -122,6 +142,21 @@ class LimitExceeded(CallerError):
 
 
 @dataclass(frozen=True, slots=True)
+class NeededHold:
+    """How what was needed came about, in pico-USD: all input, and each token of output.
+
+    `output_tokens` is the least that would have been let in, `asked_tokens` the most that was asked
+    for, and `affordable_tokens` how many there was room for.
+    """
+
+    input_pico_usd: int
+    output_pico_usd: int
+    output_tokens: int
+    asked_tokens: int
+    affordable_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """The budget that refused, with its figures in nano-USD, and the moment it starts afresh."""
 
@@ -132,6 +167,7 @@ class Refusal:
     held: int
     needed: int
     resets_at: datetime
+    hold: NeededHold | None = None
 
 
 class BudgetExhausted(LimitExceeded):
@@ -140,6 +176,27 @@ class BudgetExhausted(LimitExceeded):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
         self.refusal = refusal
+
+
+class CallsPaused(GatewayError):
+    """Staff paused such calls, since a moment and for a reason that callers read."""
+
+    def __init__(self, reason: str, since: datetime) -> None:
+        super().__init__(reason, since)
+        self.reason = reason
+        self.since = since
+
+
+class UserPaused(CallsPaused):
+    """The calls of this user are paused."""
+
+
+class ServicePaused(CallsPaused):
+    """All calls are paused, or those to one `provider`."""
+
+    def __init__(self, reason: str, since: datetime, *, provider: str = "") -> None:
+        super().__init__(reason, since)
+        self.provider = provider
 
 
 class UpstreamRejected(UpstreamError):

@@ -105,6 +105,8 @@ NAME = Label("name")
 WINDOW = Label("window", ("day", "month"))
 USER = Label("user")
 """Internal id: the twenty with the highest spend, and `__other__`."""
+TASK = Label("task")
+"""One of the bookkeeper's tasks on a clock; `ai_gateway/domain/tasks.py` has them all."""
 DEPENDENCY = Label("dependency", ("redis", "sql", "langsmith"))
 SINK = Label("sink", ("langsmith",))
 EXPORT_LOSS = Label("reason", ("queue_full", "too_large", "rejected", "auth", "gave_up", "exit"))

@@ -1,9 +1,9 @@
-"""Rows of the operations board: what the gateway depends on, and whether the money is sound."""
+"""Rows of the operations board: what the gateway depends on, whether the money is sound, tasks."""
 
 from grafana.classic import Row
 from grafana.panel import Look, Panel
 from grafana.queries import promql
-from grafana.visualisations import lines, stacked, stat, up_or_down
+from grafana.visualisations import lines, stacked, stat, table, up_or_down
 
 DEPENDENCIES = Row(
     "Dependencies",
@@ -100,6 +100,54 @@ MONEY_PATH = Row(
                 ),
             ),
             looks={"overrun USD": Look(unit="currencyUSD", is_on_right=True)},
+        ),
+    ),
+)
+
+TASKS = Row(
+    "Tasks",
+    (
+        Panel(
+            "Tasks on a clock",
+            table,
+            "s",
+            (24, 9),
+            "What the bookkeeper does every hour or day. A task is late when it is due and nobody "
+            "has done it; why one failed stands on the staff page.",
+            (
+                promql(
+                    "time() - max by (task) (ai_gateway_task_last_run_timestamp_seconds{<JOB>})",
+                    "Last run, ago",
+                ),
+                promql(
+                    "max by (task) (ai_gateway_task_last_run_duration_seconds{<JOB>})", "Duration"
+                ),
+                promql(
+                    "clamp_min(time() - max by (task)"
+                    " (ai_gateway_task_due_timestamp_seconds{<JOB>}), 0)",
+                    "Late by",
+                ),
+                promql(
+                    "max by (task)"
+                    ' (increase(ai_gateway_task_runs_total{<JOB>,outcome="ok"}[$__range]))',
+                    "Runs that went well",
+                ),
+                promql(
+                    "max by (task)"
+                    ' (increase(ai_gateway_task_runs_total{<JOB>,outcome="failed"}[$__range]))',
+                    "Runs that failed",
+                ),
+            ),
+            looks={
+                "Late by": Look(
+                    cell="color-text",
+                    steps=((0, "text"), (3600, "yellow"), (21600, "red")),
+                ),
+                "Runs that went well": Look(unit="short"),
+                "Runs that failed": Look(
+                    unit="short", cell="color-text", steps=((0, "text"), (1, "red"))
+                ),
+            },
         ),
     ),
 )

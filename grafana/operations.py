@@ -1,7 +1,7 @@
 """The board for whoever is on call: how it is, what is asked, what fails and how slow it is."""
 
 from grafana.classic import Board, Row
-from grafana.money_path import DEPENDENCIES, MONEY_PATH
+from grafana.money_path import DEPENDENCIES, MONEY_PATH, TASKS
 from grafana.panel import Link, Look, Panel, Query
 from grafana.queries import INSTANCE, JOB, MODEL, PROVIDER, promql
 from grafana.visualisations import gauge, lines, sparkline, stacked, stacked_bars, stat
@@ -229,5 +229,5 @@ BOARD = Board(
     refresh="30s",
     choices=(JOB, INSTANCE, PROVIDER, MODEL),
     staff_page=Link("Staff pages: system", "${gateway_url}/admin/ai-analytics/system/"),
-    rows=(STATE, TRAFFIC, ERRORS, LATENCY, DEPENDENCIES, MONEY_PATH),
+    rows=(STATE, TRAFFIC, ERRORS, LATENCY, DEPENDENCIES, MONEY_PATH, TASKS),
 )

@@ -1,6 +1,6 @@
 """What is true now: figures of the bookkeeper, and what each instance says of itself."""
 
-from grafana.metric import DEPENDENCY, NAME, SCOPE, USER, WINDOW, Label, Metric
+from grafana.metric import DEPENDENCY, NAME, SCOPE, TASK, USER, WINDOW, Label, Metric
 
 STATE_METRICS = (
     Metric(
@@ -37,6 +37,14 @@ STATE_METRICS = (
         "gauge",
         "B",
         (SCOPE, Label("state", ("ok", "warning", "exceeded"))),
+    ),
+    Metric(
+        "ai_gateway_pauses",
+        "What staff paused, by its scope.",
+        "gauge",
+        "B",
+        (Label("scope", ("everything", "provider", "user")),),
+        is_ad_hoc=True,
     ),
     Metric(
         "ai_gateway_reservations_expired_total",
@@ -140,19 +148,39 @@ STATE_METRICS = (
         (WINDOW,),
         is_ad_hoc=True,
     ),
+    Metric(
+        "ai_gateway_task_due_timestamp_seconds", "When a task is due next.", "gauge", "B", (TASK,)
+    ),
+    Metric(
+        "ai_gateway_task_last_run_timestamp_seconds", "When a task last ran.", "gauge", "B", (TASK,)
+    ),
+    Metric(
+        "ai_gateway_task_last_run_duration_seconds",
+        "How long its last run took.",
+        "gauge",
+        "B",
+        (TASK,),
+    ),
+    Metric(
+        "ai_gateway_task_runs_total",
+        "Runs of a task, by how they ended.",
+        "counter",
+        "B",
+        (TASK, Label("outcome", ("ok", "failed"))),
+    ),
     Metric("ai_gateway_dependency_up", "Whether a part answers.", "gauge", "I", (DEPENDENCY,)),
     Metric(
         "ai_gateway_price_catalog_timestamp_seconds",
         "When the list of prices was made.",
         "gauge",
-        "I",
+        "B",
         is_ad_hoc=True,
     ),
     Metric(
         "ai_gateway_config_reload_success",
         "Whether the configuration was read without a fault the last time.",
         "gauge",
-        "I",
+        "W",
         is_ad_hoc=True,
     ),
     Metric("ai_gateway_start_time_seconds", "When the service was started.", "gauge", "I"),

@@ -162,10 +162,10 @@ WORKER_METRICS = (
     ),
     Metric(
         "ai_gateway_auth_failures_total",
-        "Requests refused for their virtual key.",
+        "Requests refused for their virtual key, or while their calls are paused.",
         "counter",
         "W",
-        (Label("reason", ("missing", "invalid", "expired", "revoked", "forbidden")),),
+        (Label("reason", ("missing", "invalid", "expired", "revoked", "forbidden", "paused")),),
         is_ad_hoc=True,
     ),
     Metric(

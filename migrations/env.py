@@ -6,8 +6,12 @@ from alembic import context
 from flask import current_app
 
 from ai_gateway.stores import (  # their tables join the metadata
+    alert_tables,  # noqa: F401
+    outbox_tables,  # noqa: F401
+    price_tables,  # noqa: F401
     refusal_tables,  # noqa: F401
     rollup_tables,  # noqa: F401
+    task_tables,  # noqa: F401
 )
 from ai_gateway.stores.tables import Base, Moment
 

@@ -8,6 +8,8 @@ import pytest
 from tests.running import RunningGateway
 from tests.tools import missing_tools, summary_lines
 
+LONG = ("long", "browser")
+
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
@@ -32,7 +34,11 @@ def own_gateway(tmp_path: Path) -> Iterator[RunningGateway]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs a program that this machine lacks; the end of the run names it."""
+    """Begin with what is long, so that no worker is left alone with it at the end.
+
+    Leave out what needs a program that this machine lacks; the end of the run names it.
+    """
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
     missing = {tool.marker: tool.name for tool in missing_tools()}
     for item in items:
         for marker, name in missing.items():

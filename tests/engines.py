@@ -8,7 +8,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
 
-from ai_gateway.stores import refusal_tables, rollup_tables  # noqa: F401  # join the metadata
+from ai_gateway.stores import (  # their tables join the metadata
+    alert_tables,  # noqa: F401
+    price_tables,  # noqa: F401
+    refusal_tables,  # noqa: F401
+    rollup_tables,  # noqa: F401
+    task_tables,  # noqa: F401
+)
 from ai_gateway.stores.sql import BOOKKEEPER_BUSY_MS, configure, driver_url, engine_options
 from ai_gateway.stores.tables import Base
 

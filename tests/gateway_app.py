@@ -1,10 +1,12 @@
 """The whole application in this process, on a real Valkey and before a real simulator."""
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,22 @@ from typing import Any
 from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from ai_gateway.domain.clock import Clock, system_clock
-from ai_gateway.factory import create_app
+from ai_gateway.factory import START_EXTENSION, create_app
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
+from ai_gateway.stores.embedded import database_path
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.redis_client import connect
-from ai_gateway.stores.tables import db
+from ai_gateway.stores.tables import User, db
 from ai_gateway.web.context import EXTENSION, Services
 from simulator.testing import RunningSimulator
 from tests.money import UTC_ZONE, MoneyStore
 from tests.redis_servers import RedisServer
+from tests.seeding import password_hash
+from tests.templates import COMPILED_TEMPLATES
 
 OPENAI, ANTHROPIC = "/v1/chat/completions", "/v1/messages"
 MODELS = {OPENAI: "gpt-4o-mini", ANTHROPIC: "claude-haiku-5-5"}
@@ -36,6 +42,7 @@ class GatewayApp:
     app: Flask
     store: MoneyStore
     data_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     client: FlaskClient = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -56,6 +63,15 @@ class GatewayApp:
         name = f"user{next(self._numbers)}"
         made = self.flask("user", "create", name, "--email", f"{name}@example.com", *options)
         assert made.exit_code == 0, made.output
+        return name
+
+    def make_staff(self, *options: str) -> str:
+        """A user who can log in with `PASSWORD`, by a hash that is quickly compared."""
+        name = self.make_user(*options)
+        with self.app.app_context():
+            named = update(User).where(User.username == name)
+            db.session.execute(named.values(password_hash=password_hash()))
+            db.session.commit()
         return name
 
     def make_key(self, name: str | None = None, *options: str, **user_limits: str) -> str:
@@ -96,6 +112,13 @@ def credential(key: str | None, path: str = OPENAI) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
+_databases: dict[tuple[str | None, datetime | None], bytes] = {}
+"""Embedded ones as the first `setup` left them: it hashes a password, which is slow on purpose.
+
+By time zone and by the clock that was set; the next application begins with a copy.
+"""
+
+
 @contextmanager
 def opened_app(
     server: RedisServer,
@@ -116,24 +139,48 @@ def opened_app(
         **({"AI_GATEWAY_SIMULATOR_URL": simulator.url} if simulator else {}),
         **(variables or {}),
     }
+    kind = (environment.get("AI_GATEWAY_TIMEZONE"), None if clock is system_clock else clock())
+    if is_set_up and kind in _databases:
+        database_path(folder).write_bytes(_databases[kind])
     app = create_app(environment, clock=clock)
+    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
     with connect(server.url, timeout_seconds=5) as client:
         client.flushall()
-        opened = GatewayApp(app, MoneyStore(client), folder)
+        opened = GatewayApp(app, MoneyStore(client), folder, environment)
         if is_set_up:
             made = opened.flask("setup")
             assert made.exit_code == 0, (made.output, made.exception)
+            if kind not in _databases and database_path(folder).exists():
+                _databases[kind] = _content(database_path(folder))
             opened.open()
         yield opened
     _close(opened)
     shutil.rmtree(folder)
 
 
+def _content(database: Path) -> bytes:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.serialize()
+
+
+@contextmanager
+def another_worker(of: GatewayApp, *, clock: Clock = system_clock) -> Iterator[GatewayApp]:
+    """A second application on the same stores, begun as gunicorn begins a worker."""
+    app = create_app(of.environment, clock=clock)
+    opened = GatewayApp(app, of.store, of.data_dir, of.environment)
+    with app.app_context():
+        app.extensions[START_EXTENSION]()
+    yield opened
+    _close(opened)
+
+
 def _close(opened: GatewayApp) -> None:
     """Close what a worker has open until it ends."""
     proxy = opened.services.proxy
     proxy._ending.open_calls._stop.set()
-    proxy._dispatch._transport._pools.clear()
+    for kept in proxy._dispatch._transport._connections._kept.values():
+        while kept:
+            kept.pop().close()
     opened.services.health._published._client.close()
     with opened.app.app_context():
         db.session.remove()

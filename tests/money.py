@@ -203,7 +203,11 @@ class MoneyStore:
             forget_at=tuple(forget_at(call.admitted_at, UTC_ZONE)),
             key_version=self.version(call.key_id) if version is None else version,
             floor=floor() if lost is None else lost,
+            rules_version=self._rules_version() if version is None else "",
         )
+
+    def _rules_version(self) -> str:
+        return str(self.client.hget(redis_keys.META, "rules_version") or "")
 
     def reserve(
         self,

@@ -1,5 +1,6 @@
 """A whole gateway as a user starts it: `python app.py` in a data folder of its own."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -34,6 +35,34 @@ def wait_for(look: Callable[[], Found], what: str, seconds: float = WAIT_SECONDS
     return found
 
 
+class Commands:
+    """Runs `flask` commands one after another in one process: each of its own takes a second."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flask_commands"],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, arguments: tuple[str, ...]) -> str:
+        """Run one; returns its standard output."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+        code, output, complaint = json.loads(self._process.stdout.readline())
+        assert code == 0, complaint
+        return str(output)
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.communicate(timeout=WAIT_SECONDS)
+
+
 class RunningGateway:
     """Supervisor, workers, bookkeeper, embedded Valkey and simulator."""
 
@@ -44,6 +73,7 @@ class RunningGateway:
         self._stdout = folder / "stdout.log"
         self._stderr = folder / "stderr.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._commands: Commands | None = None
         self._numbers = count(1)
         self.environment = {
             **{name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
@@ -74,12 +104,14 @@ class RunningGateway:
 
     def stop(self) -> int:
         """End it as a user does, and wait."""
+        self._end_commands()
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(WAIT_SECONDS)
 
     def end(self) -> None:
         """End it for certain, after a test that failed."""
+        self._end_commands()
         if self._process is not None and self._process.poll() is None:
             self.stop()
 
@@ -89,20 +121,11 @@ class RunningGateway:
     def logged(self) -> str:
         return self._stderr.read_text() if self._stderr.exists() else ""
 
-    def flask(self, *arguments: str, text: str | None = None) -> str:
-        """Run a command of the gateway; returns its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", *arguments],
-            cwd=PROJECT,
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_SECONDS,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def flask(self, *arguments: str) -> str:
+        """Give a command; returns its standard output."""
+        if self._commands is None:
+            self._commands = Commands(self.environment)
+        return self._commands.run(arguments)
 
     def make_user(self, *options: str) -> str:
         """Make a user with a name of its own; returns the name."""
@@ -150,6 +173,11 @@ class RunningGateway:
             f"{calls} calls are booked",
         )
         return self.ledger(key)
+
+    def _end_commands(self) -> None:
+        if self._commands is not None:
+            self._commands.end()
+            self._commands = None
 
     def _has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None

@@ -1,20 +1,24 @@
 """Rows for tests of the staff pages, written straight into the tables."""
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from argon2 import PasswordHasher
 from sqlalchemy import insert, inspect, select, update
 
 from ai_gateway.domain.limits import Limit, LimitKind, Scope, Window, window_id, window_start
 from ai_gateway.domain.money import NANO_PER_USD, Money
+from ai_gateway.domain.tasks import TASKS, FinishedRun, RunOutcome
 from ai_gateway.stores import rollups
-from ai_gateway.stores.passwords import hash_password
+from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.outbox_tables import OutboxPosition
 from ai_gateway.stores.refusal_tables import RefusalHour, RefusalRow
 from ai_gateway.stores.rollup_tables import (
     LatencyBucket,
@@ -34,6 +38,7 @@ from ai_gateway.stores.tables import (
     VirtualKey,
     db,
 )
+from ai_gateway.stores.tasks import Claim, TaskTable
 
 NOW = datetime(2026, 11, 23, 7, 10, 5, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -60,8 +65,8 @@ def usd(text: str) -> Money:
 
 @cache
 def password_hash() -> str:
-    """Argon2 is slow on purpose, so that one hash serves all users of the tests."""
-    return hash_password(PASSWORD)
+    """A hash tells its own cost, so that this one makes log-ins quick that are slow on purpose."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 def add_user(username: str, **columns: Any) -> int:
@@ -115,7 +120,17 @@ def add_made(made: Sequence["MadeHour"], zone: ZoneInfo) -> None:
     names = ("scope", "subject_id", "window_id", "last_request_at")
     moments = [dict(zip(names, (*key, at), strict=True)) for key, at in active.items()]
     db.session.execute(update(AccountTotal), moments)
+    _count_as_late()
     db.session.commit()
+
+
+def _count_as_late() -> None:
+    """Tell those who keep sums of closed days, as the ledger does."""
+    position = db.session.get(OutboxPosition, 1)
+    if position is None:
+        position = OutboxPosition(id=1, stream_id=FIRST_POSITION, late_bookings=0)
+        db.session.add(position)
+    position.late_bookings += 1
 
 
 def _add_sums(table: type[Base], sums: Mapping[tuple[Any, ...], Mapping[str, int]]) -> None:
@@ -177,6 +192,63 @@ def add_key(user_id: int) -> None:
         )
     )
     db.session.commit()
+
+
+def seed_keys(admin: int) -> None:
+    """A few keys in every state, the first of them with spend near a limit of its own."""
+    day, month = (window_id(window, NOW, UTC_ZONE) for window in Window)
+    states: list[dict[str, Any]] = [
+        {"label": "support bot", "allowed_models": ["gpt-4o-mini", "openai/o3"]},
+        {"label": "nightly evaluation", "previous_until": NOW + timedelta(hours=20)},
+        {"label": "conference demo", "expires_at": NOW + timedelta(days=9)},
+        {"label": "intern laptop", "expires_at": NOW - timedelta(days=2)},
+        {"label": "leaked in a ticket", "status": "revoked"},
+        {"label": ""},
+    ]
+    for number, columns in enumerate(states):
+        key = VirtualKey(
+            key_id=f"Kd7w{number:04}",
+            digest="0" * 64,
+            last4=f"x{number}Qf",
+            user_id=admin,
+            created_at=NOW - timedelta(days=40 - 5 * number),
+            created_by="admin",
+            **{"previous_digest": "1" * 64} | columns,
+        )
+        db.session.add(key)
+        db.session.flush()
+        if number < 3:
+            for window, amount in ((day, usd("4.31")), (month, usd("61.20"))):
+                account = AccountTotal(
+                    scope=Scope.KEY.value,
+                    subject_id=key.id,
+                    window_id=window,
+                    spent_nano_usd=amount,
+                    last_request_at=NOW - timedelta(hours=number),
+                )
+                db.session.add(account)
+        if not number:
+            limit = {"kind": "amount", "amount_nano_usd": usd("5")}
+            db.session.add(SpendLimit(scope="key", subject_id=key.id, window="day", **limit))
+    db.session.commit()
+
+
+def seed_tasks(now: datetime = NOW) -> None:
+    """Tasks in every state, done ones first."""
+    table, soon = TaskTable(db.engine), now + timedelta(minutes=49)
+    names = [task.name for task in TASKS]
+    table.schedule({name: now - timedelta(hours=7) for name in names})
+    said = {
+        RunOutcome.OK: "Sessions removed: 3",
+        RunOutcome.FAILED: "/srv/archive/ledger-2026-01-03-a09218850fb9.jsonl.gz: No such file",
+        RunOutcome.STOPPED: "Orders removed: 400",
+    }
+    for number, (name, (outcome, detail)) in enumerate(zip(names, said.items(), strict=False)):
+        began = now - timedelta(minutes=11 + 50 * number)
+        table.claim(name, Claim("one", began, now), due_by=now)
+        took = timedelta(milliseconds=17 + 2400 * number)
+        table.finish(name, "one", FinishedRun(outcome, took, detail, soon))
+    table.claim(names[3], Claim("one", now - timedelta(seconds=80), now), due_by=now)
 
 
 def add_entry(request_id: str, entry_no: int = 1, **columns: Any) -> None:
@@ -248,7 +320,7 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class MadeHour:
-    """What one user did with one model in one hour of the story."""
+    """What one user, or the one in that place, did with one model in one hour of the story."""
 
     hour: datetime
     user_id: int
@@ -259,10 +331,9 @@ class MadeHour:
 
 def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
     """Thirty-five days of a small company, the same at every run: what pictures show."""
-    chance = random.Random(20261123)  # the same numbers every time, not secret ones
+    story = _story(now, zone)
     ids = [add_user(name) for name in PEOPLE]
-    made = list(_made_hours(ids, now, zone, chance))
-    add_made(made, zone)
+    add_made([replace(row, user_id=ids[row.user_id]) for row in story.hours], zone)
     spent: dict[tuple[Scope, int, str], int] = defaultdict(int)
     db.session.execute(update(AccountTotal).values(spent_nano_usd=AccountTotal.cost_nano_usd))
     for account in db.session.scalars(select(AccountTotal)):
@@ -273,12 +344,35 @@ def seed_story(now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) -> None:
         if scope is Scope.INSTALLATION and len(window) == len("2026-11"):
             add_account(window, total)
     _seed_limits(ids, spent, now, zone)
-    _seed_system(made, ids, now, zone)
+    for table, rows in story.system.items():
+        # By the table, which costs half of what its class does.
+        of_table = insert(Base.metadata.tables[table.__tablename__])
+        db.session.connection().execute(of_table, rows)
+    db.session.add_all(_refusals(ids, now))
+    db.session.commit()
+    chance = random.Random()  # goes on where the hours of the story ended
+    chance.setstate(story.chance)
     for number in range(24):
         _seed_call(number, ids, now, chance)
 
 
-def _seed_system(made: list[MadeHour], ids: list[int], now: datetime, zone: ZoneInfo) -> None:
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that takes long to make up and is the same in every database."""
+
+    hours: list[MadeHour]
+    system: dict[type[Base], list[dict[str, Any]]]
+    chance: tuple[Any, ...]
+
+
+@cache
+def _story(now: datetime, zone: ZoneInfo) -> Story:
+    chance = random.Random(20261123)  # the same numbers every time, not secret ones
+    hours = list(_made_hours(range(len(PEOPLE)), now, zone, chance))
+    return Story(hours, _system_of(hours, zone), chance.getstate())
+
+
+def _system_of(made: list[MadeHour], zone: ZoneInfo) -> dict[type[Base], list[dict[str, Any]]]:
     """How the calls of the story ended and how long they took, and what was refused."""
     # Numbers of its own, so that those of the story stay what they were.
     chance = random.Random(20261124)  # as above
@@ -312,14 +406,13 @@ def _seed_system(made: list[MadeHour], ids: list[int], now: datetime, zone: Zone
             {(hour, *words): chance.randint(0, 9) for hour in hours for words in reasons},
         ),
     ]
+    rows: dict[type[Base], list[dict[str, Any]]] = {}
     for table, names, counts in numbers:
         model = {"model": "m"} if table is LatencyBucket else {}
-        rows = [
+        rows[table] = [
             dict(zip(names, key, strict=True)) | model | {"count": n} for key, n in counts.items()
         ]
-        db.session.execute(insert(table), rows)
-    db.session.add_all(_refusals(ids, now))
-    db.session.commit()
+    return rows
 
 
 def _refusals(ids: list[int], now: datetime) -> Iterator[RefusalRow]:
@@ -334,11 +427,23 @@ def _refusals(ids: list[int], now: datetime) -> Iterator[RefusalRow]:
             user_id=ids[1],
             key_id="k0000001",
             model="gpt-4.1",
+            scope="user",
+            window="day",
+            limit_nano_usd=usd("25"),
+            spent_nano_usd=usd("24.02"),
+            held_nano_usd=usd("0.91"),
+            needed_nano_usd=usd("0.084048"),
+            resets_at=datetime(2026, 11, 24, tzinfo=UTC),
+            input_pico_usd=82_000_000_000,
+            output_pico_usd=8_000_000,
+            output_tokens=256,
+            asked_tokens=32_768,
+            affordable_tokens=0,
         )
 
 
 def _made_hours(
-    ids: list[int], now: datetime, zone: ZoneInfo, chance: random.Random
+    ids: Sequence[int], now: datetime, zone: ZoneInfo, chance: random.Random
 ) -> Iterator[MadeHour]:
     first = window_start(Window.DAY, now - timedelta(days=35), zone)
     hour = local_hour(now, zone)
@@ -398,6 +503,7 @@ def _seed_call(number: int, ids: list[int], now: datetime, chance: random.Random
     outcome = {4: "upstream_error", 9: "cancelled", 15: "upstream_timeout"}.get(number, "success")
     is_unpriced = number == 6
     cost = round((tokens_in * price_in + tokens_out * price_out) * 1000)
+    lines = {"input": (tokens_in, price_in), "output": (tokens_out, price_out)}
     add_entry(
         f"req_{number:04}",
         user_id=chance.choice(ids[:12]),
@@ -407,9 +513,31 @@ def _seed_call(number: int, ids: list[int], now: datetime, chance: random.Random
         confidence="counted" if outcome == "cancelled" else "reported",
         price_status="unpriced" if is_unpriced else "priced",
         cost_nano_usd=0 if is_unpriced else cost,
+        total_after_nano_usd=0 if is_unpriced else cost,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
+        held_nano_usd=2 * cost,
+        raw_usage=f'{{"prompt_tokens":{tokens_in},"completion_tokens":{tokens_out}}}',
+        working=_working(f"{provider}/{model}", {} if is_unpriced else lines, 2 * cost),
+        price_row="" if is_unpriced else f"{provider}/{model}",
         latency_ms=chance.randint(400, 9000),
         admitted_at=now - timedelta(seconds=41 * number * number + 12),
         settled_at=now,
+    )
+
+
+def _working(row: str, lines: Mapping[str, tuple[int, float]], wanted: int) -> str:
+    """How the ledger keeps the arithmetic of a charge; prices are USD for a million tokens."""
+    return json.dumps(
+        {
+            "basis": "prices",
+            "lines": [
+                [kind, count, round(price * 1_000_000), row]
+                for kind, (count, price) in lines.items()
+            ],
+            "wanted": wanted,
+            "sent_ms": 3,
+            "answered_ms": 380,
+            "upstream": "ok",
+        }
     )

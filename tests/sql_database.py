@@ -7,7 +7,14 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import Connection, Engine, event
 
-from ai_gateway.stores import refusal_tables, rollup_tables  # noqa: F401  # join the metadata
+from ai_gateway.stores import (  # their tables join the metadata
+    alert_tables,  # noqa: F401
+    outbox_tables,  # noqa: F401
+    price_tables,  # noqa: F401
+    refusal_tables,  # noqa: F401
+    rollup_tables,  # noqa: F401
+    task_tables,  # noqa: F401
+)
 from ai_gateway.stores.sql import WORKER_BUSY_MS, configure
 from ai_gateway.stores.tables import Base, db
 

@@ -33,9 +33,16 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def gateway(server: RedisServer) -> Iterator[GatewayApp]:
-    with opened_app(server) as opened:
-        yield opened
+def opened(server: RedisServer) -> Iterator[GatewayApp]:
+    with opened_app(server) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway(opened: GatewayApp) -> GatewayApp:
+    """Open again where another test emptied the server for an application of its own."""
+    opened.open()
+    return opened
 
 
 def user(gateway: GatewayApp, name: str) -> User:
@@ -216,7 +223,11 @@ class TestUsers:
         assert others == [
             ("role_change", {"role": "none"}, {"role": "viewer"}),
             ("password_change", {}, {}),
-            ("limit_change", {}, {"day": "2000000000 nano-USD", "month": "none"}),
+            (
+                "limit_change",
+                {"limit_day": "inherit", "limit_month": "inherit"},
+                {"limit_day": "2.00", "limit_month": "none"},
+            ),
         ]
 
     def test_one_limit_leaves_the_other(self, gateway: GatewayApp) -> None:
@@ -333,16 +344,53 @@ class TestKeys:
         name = gateway.make_user()
         gateway.make_key(name, "--label", "first")
         revoked = gateway.make_key(name, "--label", "second")
-        gateway.make_key(name, "--label", "third", "--expires", "2026-01-01")
+        rotated = gateway.make_key(name, "--label", "third")
         gateway.flask("key", "revoke", revoked)
+        done(gateway.flask("key", "rotate", rotated, "--grace", "24h"))
         lines = done(gateway.flask("key", "list")).splitlines()
         own = [line.split("\t") for line in lines if f"\t{name}\t" in line]
-        assert [(label, state) for _, _, label, state in own] == [
-            ("first", "active"),
-            ("second", "revoked"),
-            ("third", "expired"),
+        assert [columns[2:] for columns in own] == [
+            ["first", "active", "never", "0.00 today", "0.00 this month"],
+            ["second", "revoked", "never", "0.00 today", "0.00 this month"],
+            ["third", "rotating", "never", "0.00 today", "0.00 this month"],
         ]
         assert re.fullmatch(r"agw_[0-9A-Za-z]{8}\.\.\.[0-9A-Za-z]{4}", own[0][0])
+        chosen = gateway.flask("key", "list", "--owner", name, "--state", "revoked")
+        assert done(chosen).splitlines() == ["\t".join(own[1])]
+
+    def test_a_rotated_key_works_with_both_secrets_until_the_stated_moment(
+        self, gateway: GatewayApp
+    ) -> None:
+        old = gateway.make_key()
+        turned = gateway.flask("key", "rotate", old, "--grace", "1h")
+        new = done(turned).strip()
+        assert (new[:13], new == old) == (old[:13], False)
+        assert turned.stderr.startswith("The secret before it works until 20")
+        asked = [gateway.client.get("/v1/models", headers=credential(key)) for key in (old, new)]
+        assert [answer.status_code for answer in asked] == [200, 200]
+        newest = done(gateway.flask("key", "rotate", old, "--grace", "0")).strip()
+        answers = [
+            gateway.client.get("/v1/models", headers=credential(key)).status_code
+            for key in (old, new, newest)
+        ]
+        assert answers == [401, 401, 200]
+
+    def test_what_commands_do_to_keys_is_in_the_audit(self, gateway: GatewayApp) -> None:
+        key = gateway.make_key()
+        gateway.flask("key", "rotate", key, "--grace", "0")
+        gateway.flask("key", "revoke", key)
+        with gateway.app.app_context():
+            query = select(AuditRow).where(AuditRow.target_id == key.split("_")[1])
+            rows = list(db.session.scalars(query.order_by(AuditRow.id)))
+        assert [(row.action, row.actor_name) for row in rows] == [
+            ("key_create", "command line"),
+            ("key_rotate", "command line"),
+            ("key_revoke", "command line"),
+        ]
+
+    def test_an_expiry_that_is_over_makes_no_key(self, gateway: GatewayApp) -> None:
+        told = refused(gateway.flask("key", "create", "admin", "--expires", "2020-01-01"))
+        assert told == "Choose a moment that is still to come."
 
 
 class TestLedger:
@@ -452,7 +500,7 @@ def test_a_key_cannot_be_revoked_in_secret() -> None:
         own_server.stop()
         told = refused(gateway.flask("key", "revoke", key))
         own_server.start()
-    assert told.startswith("the database or Redis does not answer")
+    assert "is revoked in the database, but Redis does not answer" in told
 
 
 def test_a_key_can_be_made_while_redis_is_away() -> None:

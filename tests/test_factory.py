@@ -119,10 +119,12 @@ def test_limits_of_the_environment_are_those_of_every_key(server: RedisServer) -
         "AI_USER_MONTHLY_SPEND_LIMIT_USD": "9",
     }
     with opened_app(server, variables=variables) as gateway:
-        loaded = gateway.store.copies.load(gateway.make_key().split("_")[1])
+        key_id = gateway.make_key().split("_")[1]
+        loaded, rules = gateway.store.copies.load_with_rules(key_id)
     assert loaded is not None
+    assert rules is not None
     usd = 10**9
-    assert loaded[0].limits == (
+    assert rules.in_force(loaded[0].limits) == (
         amount(700 * usd), amount(usd // 2), amount(9 * usd), NO_LIMIT, NO_LIMIT,
     )  # fmt: skip
 

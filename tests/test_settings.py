@@ -105,6 +105,9 @@ def test_zone_is_read() -> None:
 
 
 BAD = {
+    "prices of no server": ("AI_GATEWAY_PRICES_REFRESH_URL", "file:///etc/prices.json"),
+    "prices every now": ("AI_GATEWAY_PRICES_REFRESH_HOURS", "0"),
+    "prices once a year": ("AI_GATEWAY_PRICES_REFRESH_HOURS", "8760"),
     "every origin": ("AI_GATEWAY_CORS_ORIGINS", "*"),
     "origin of a file": ("AI_GATEWAY_CORS_ORIGINS", "null"),
     "origin with a path": ("AI_GATEWAY_CORS_ORIGINS", "https://pages.example.com/"),
@@ -315,3 +318,20 @@ def test_stores_are_ours_unless_one_is_named(env: Mapping[str, str], *, is_embed
 def test_settings_cannot_be_altered() -> None:
     with pytest.raises(AttributeError):
         read_settings({}).port = 1  # type: ignore[misc]  # that is the point
+
+
+def test_entries_stay_for_ever_and_have_a_folder_in_the_data_folder() -> None:
+    ledger = read_settings({"AI_GATEWAY_DATA_DIR": "/srv/gateway"}).ledger
+    assert (ledger.keep_days, ledger.archive_dir) == (None, Path("/srv/gateway/ledger-archive"))
+
+
+def test_open_windows_stay_whole_in_the_ledger() -> None:
+    assert read_settings({"AI_GATEWAY_LEDGER_KEEP_DAYS": "32"}).ledger.keep_days == 32
+    assert "32 to" in refusal({"AI_GATEWAY_LEDGER_KEEP_DAYS": "31"})
+
+
+def test_where_the_database_is_elsewhere_the_folder_of_old_entries_is_named() -> None:
+    elsewhere = {"AI_GATEWAY_LEDGER_KEEP_DAYS": "400", "DATABASE_URL": "postgresql://h/db"}
+    assert refusal(elsewhere).startswith("AI_GATEWAY_LEDGER_ARCHIVE_DIR is needed")
+    named = elsewhere | {"AI_GATEWAY_LEDGER_ARCHIVE_DIR": "/mnt/archive"}
+    assert read_settings(named).ledger.archive_dir == Path("/mnt/archive")

@@ -1,4 +1,4 @@
-"""The commands `flask user`, `key`, `ledger`, `bookkeeper`, `setup`, `doctor` and `demo-data`.
+"""The commands of `flask`: `user`, `key`, `limit`, `pause`, `ledger`, `bookkeeper` and others.
 
 What a command is asked for goes to standard output alone, so that scripts can take it; the rest
 goes to standard error.
@@ -6,11 +6,17 @@ goes to standard error.
 
 from flask import Flask
 
+from ai_gateway.cli.alerts import alert_group
+from ai_gateway.cli.audit import audit_group
 from ai_gateway.cli.demo import demo_command
 from ai_gateway.cli.doctor import doctor_command
+from ai_gateway.cli.housekeeping import housekeeping_group
 from ai_gateway.cli.keys import key_group
 from ai_gateway.cli.ledger import ledger_group
+from ai_gateway.cli.limits import limit_group
 from ai_gateway.cli.options import Commands
+from ai_gateway.cli.pauses import pause_group
+from ai_gateway.cli.prices import prices_group
 from ai_gateway.cli.service import bookkeeper_command, setup_command
 from ai_gateway.cli.users import user_group
 
@@ -22,7 +28,13 @@ def init_app(app: Flask, commands: Commands) -> None:
     for make in (
         user_group,
         key_group,
+        limit_group,
+        pause_group,
         ledger_group,
+        prices_group,
+        alert_group,
+        audit_group,
+        housekeeping_group,
         bookkeeper_command,
         setup_command,
         doctor_command,

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import click
 from flask.cli import AppGroup
 
+from ai_gateway.cli.explain import explain_command
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
-from ai_gateway.domain.money import Money, usd_text
+from ai_gateway.domain.money import usd_text
+from ai_gateway.services.export_rows import readable
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -21,9 +23,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 def ledger_group(commands: Commands) -> AppGroup:
     """`flask ledger`."""
-    group = AppGroup("ledger", help="The ledger: proof, export, rebuilding of the counters.")
-    for command in (_verify(commands), _export(commands), _rebuild(commands)):
-        group.add_command(with_context(command))
+    group = AppGroup("ledger", help="The ledger: proof, explanations, export.")
+    for make in (_verify, explain_command, _export, _rebuild):
+        group.add_command(with_context(make(commands)))
     return group
 
 
@@ -56,7 +58,7 @@ def _export(commands: Commands) -> click.Command:
         read = commands.export.entries if entries else commands.export.calls
         write = _write_csv if style == "csv" else _write_jsonl
         with one_line_errors():
-            write(sys.stdout, (_readable(row, commands.timezone) for row in read(start, end)))
+            write(sys.stdout, (readable(row, commands.timezone) for row in read(start, end)))
 
     return export
 
@@ -73,16 +75,6 @@ def _rebuild(commands: Commands) -> click.Command:
         click.echo("The counters are what the ledger says.")
 
     return rebuild
-
-
-def _readable(row: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    """Moments in the reporting zone with their offset; the cost in USD beside the integer."""
-    shown: dict[str, Any] = {}
-    for name, value in row.items():
-        shown[name] = value.astimezone(zone).isoformat() if isinstance(value, datetime) else value
-        if name == "cost_nano_usd":
-            shown["cost_usd"] = usd_text(Money(value))
-    return shown
 
 
 def _write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:

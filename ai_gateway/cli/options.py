@@ -13,11 +13,19 @@ from flask.cli import with_appcontext
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import NO_LIMIT, Budget, Limit, LimitKind, Scope, Window
 from ai_gateway.domain.money import from_usd
-from ai_gateway.errors import GatewayError
+from ai_gateway.errors import GatewayError, InvalidRequest, KeyNotFound
+from ai_gateway.services.alert_admin import AlertAdmin
 from ai_gateway.services.audit import Audit
+from ai_gateway.services.audit_report import AuditReport
 from ai_gateway.services.bookkeeping import Bookkeeper
+from ai_gateway.services.budgets import Budgets
 from ai_gateway.services.checklist import Checklist
+from ai_gateway.services.explanation import Explanations
 from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.key_list import KeyList
+from ai_gateway.services.prices import Prices
+from ai_gateway.services.task_clock import TaskClock
+from ai_gateway.services.task_report import TaskReport
 from ai_gateway.services.user_admin import UserAdmin, UserAdminError
 from ai_gateway.services.verification import Verification
 from ai_gateway.stores.ledger_export import LedgerExport
@@ -29,13 +37,21 @@ class Commands:
     """What the commands work with; put together by the factory."""
 
     users: UserAdmin
+    budgets: Budgets
     audit: Audit
+    audit_report: AuditReport
+    alerts: AlertAdmin
+    prices: Prices
     keys: KeyAdmin
+    key_list: KeyList
     key_table: KeyTable
     make_bookkeeper: Callable[[], Bookkeeper]
+    make_task_clock: Callable[[], TaskClock]
+    task_report: TaskReport
     make_app: Callable[[Clock], Flask]
     verification: Verification
     export: LedgerExport
+    explanations: Explanations
     checklist: Checklist
     timezone: ZoneInfo
     clock: Clock
@@ -77,11 +93,25 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserAdminError as error:
         raise click.ClickException(str(error)) from error
+    except KeyNotFound as error:
+        raise click.ClickException(
+            f"there is no key {error.key_id}; see: flask key list"
+        ) from error
+    except InvalidRequest as error:
+        raise click.ClickException(str(error)) from error
     except GatewayError as error:
         raise click.ClickException(
             "the database or Redis does not answer; is the gateway running, and was it started "
             f"once? ({type(error).__name__})"
         ) from error
+
+
+def tell_force(*, is_in_force: bool) -> None:
+    """Say, and end with 1, that what was changed in the database does not act yet."""
+    if not is_in_force:
+        late = "Redis does not answer: it is in force at the latest 30 s after Redis is back."
+        click.echo(late, err=True)
+        raise click.exceptions.Exit(1)
 
 
 def limit_changes(scope: Scope, daily: object, monthly: object) -> dict[Budget, Limit | None]:

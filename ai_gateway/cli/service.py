@@ -7,9 +7,11 @@ import click
 from flask_migrate import upgrade
 
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
+from ai_gateway.domain.audit import COMMAND_LINE
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.bookkeeping import Bookkeeper
-from ai_gateway.services.key_admin import KeyOptions
+from ai_gateway.services.key_admin import KeyRequest
+from ai_gateway.services.key_rules import KeyOptions
 from ai_gateway.stores.redis_facts import SAFE_POLICY
 from ai_gateway.stores.sql import translated_errors
 
@@ -38,9 +40,10 @@ def setup_command(commands: Commands) -> click.Command:
             if first is None:
                 return
             user_id, password = first
-            key = commands.keys.create_key(user_id, KeyOptions(label="first key"))
+            asked = KeyRequest(COMMAND_LINE, owner_id=None)
+            first_key = commands.keys.create(user_id, KeyOptions(label="first key"), asked)
         click.echo(f"Log in as admin with the password {password} (shown only this once).")
-        click.echo(f"The first virtual key, of admin, is {key}")
+        click.echo(f"The first virtual key, of admin, is {first_key.text}")
 
     return with_context(setup)
 

@@ -5,10 +5,19 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from ai_gateway.cli.options import Commands, Usd, limit_changes, one_line_errors, with_context
-from ai_gateway.domain.audit import COMMAND_LINE, Action, Change, user_target
-from ai_gateway.domain.limits import Limit, LimitKind, Scope
+from ai_gateway.cli.options import (
+    Commands,
+    Usd,
+    limit_changes,
+    one_line_errors,
+    tell_force,
+    with_context,
+)
+from ai_gateway.domain.audit import COMMAND_LINE
+from ai_gateway.domain.limit_choices import LimitSubject
+from ai_gateway.domain.limits import Limit, Scope
 from ai_gateway.domain.roles import Role
+from ai_gateway.services.limit_admin import LimitOrder
 from ai_gateway.services.user_admin import NewUser
 
 ROLES = [role.value for role in Role if role is not Role.NONE]
@@ -96,23 +105,12 @@ def _user_limit(commands: Commands) -> click.Command:
             raise click.UsageError("name a limit: --daily or --monthly")
         changes = limit_changes(Scope.USER, daily, monthly)
         with one_line_errors():
-            user_id = commands.users.user_id(name)
-            commands.keys.set_user_limits(user_id, changes)
-            commands.audit.record(
-                Action.LIMIT_CHANGE,
-                COMMAND_LINE,
-                user_target(user_id, name),
-                Change(after={budget.window.value: _word(x) for budget, x in changes.items()}),
-            )
+            subject = LimitSubject(Scope.USER, commands.users.user_id(name))
+            done = commands.budgets.limits.change(subject, LimitOrder(COMMAND_LINE, changes))
         click.echo(f"Limits of {name} set.", err=True)
+        tell_force(is_in_force=done.is_in_force)
 
     return limit
-
-
-def _word(limit: Limit | None) -> str:
-    if limit is None:
-        return "inherit"
-    return f"{limit.amount} nano-USD" if limit.kind is LimitKind.AMOUNT else limit.kind.value
 
 
 def _user_list(commands: Commands) -> click.Command:

@@ -8,6 +8,7 @@ from typing import Literal
 from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
+from ai_gateway.domain.working import Working
 
 JsonObject = dict[str, object]
 """A request body as parsed: opaque to all but its dialect, since it goes on as it came."""
@@ -165,7 +166,11 @@ USAGE_FIELDS = tuple(f.name for f in fields(Usage))
 
 @dataclass(frozen=True, slots=True)
 class AdmittedCall:
-    """A call that may go out: who, what, and the hold that stands for it."""
+    """A call that may go out: who, what, and the hold that stands for it.
+
+    `floor_rates` are the pico-USD for a token of input and of output by which a call is booked
+    whose worker vanishes; None without a price.
+    """
 
     request_id: str
     user_id: int
@@ -181,6 +186,7 @@ class AdmittedCall:
     held: Money
     output_cap: int | None
     admitted_at: datetime
+    floor_rates: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,7 @@ class FinishedCall:
     """How a call ended and what it cost; `served_model` is the provider's own word.
 
     `overhead_us` is the gateway's own time, without the provider's; None for one never sent.
+    `provider_id` is the name that the provider gave to its answer.
     """
 
     outcome: Outcome
@@ -203,6 +210,8 @@ class FinishedCall:
     settled_at: datetime
     cost: Money = ZERO
     overhead_us: int | None = None
+    provider_id: str | None = None
+    working: Working | None = None
 
     def tally(self) -> Tally:
         return Tally(

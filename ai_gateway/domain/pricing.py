@@ -98,11 +98,12 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One line of the arithmetic: so many tokens of a kind at a rate, in pico-USD."""
+    """One line of the arithmetic: so many tokens of a kind at a rate, in pico-USD, of a row."""
 
     kind: str
     count: int
     rate: int
+    row_id: str = ""
 
     @property
     def pico_usd(self) -> int:
@@ -150,12 +151,12 @@ def cost_of_all(parts: Iterable[tuple[PriceRow, Usage]]) -> Cost:
 def _lines(row: PriceRow, usage: Usage) -> list[CostLine]:
     rates = row.rates_for(usage.input_tokens)
     lines = [
-        CostLine(kind, count, getattr(rates, kind))
+        CostLine(kind, count, getattr(rates, kind), row.row_id)
         for kind, count in usage.disjoint().items()
         if count
     ]
     if usage.web_searches and row.web_search is not None:
-        lines.append(CostLine(SEARCH_KIND, usage.web_searches, row.web_search))
+        lines.append(CostLine(SEARCH_KIND, usage.web_searches, row.web_search, row.row_id))
     return lines
 
 

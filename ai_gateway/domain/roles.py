@@ -12,6 +12,9 @@ class Permission(StrEnum):
     MANAGE_LIMITS = "manage_limits"
     MANAGE_KEYS = "manage_keys"
     MANAGE_USERS = "manage_users"
+    MANAGE_PRICES = "manage_prices"
+    PAUSE_SERVICE = "pause_service"
+    MANAGE_ALERTS = "manage_alerts"
 
 
 class Role(StrEnum):

@@ -128,7 +128,8 @@ class Reading:
 
     `text_bytes` counts the UTF-8 bytes of text and tool arguments that were relayed; it stands in
     for output tokens where the provider reports none. `raw` is the provider's own usage object,
-    `stated_cost` what it says that it charges, `stored_id` the name of what it keeps of the answer.
+    `stated_cost` what it says that it charges, `stored_id` the name of what it keeps of the answer,
+    `provider_id` the name of the answer, kept or not.
     `failed` tells that the provider's work failed; what is not `is_readable` is no answer at all.
     """
 
@@ -141,6 +142,7 @@ class Reading:
     failed: bool = False
     stated_cost: Money | None = None
     stored_id: str | None = None
+    provider_id: str | None = None
     is_readable: bool = True
     helpers: tuple[HelperUsage, ...] = ()
     surcharge_percent: int = 0

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -20,6 +20,27 @@ _PATTERN = re.compile(
     rf"([0-9A-Za-z]{{{_CHECKSUM_CHARACTERS}}})",
     re.ASCII,
 )
+
+
+class Grace(StrEnum):
+    """For how long the secret that a rotation replaces still works."""
+
+    NONE = "0"
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+
+    @property
+    def span(self) -> timedelta:
+        return _GRACE_SPANS[self]
+
+
+_GRACE_SPANS = {
+    Grace.NONE: timedelta(0),
+    Grace.HOUR: timedelta(hours=1),
+    Grace.DAY: timedelta(hours=24),
+    Grace.WEEK: timedelta(days=7),
+}
 
 
 class KeyStatus(StrEnum):
@@ -44,7 +65,16 @@ def make_key(random_bytes: bytes) -> PresentedKey:
     """Build a key from 48 random bytes (more than 256 bits stay in the secret part)."""
     number = int.from_bytes(random_bytes, "big")
     digits = _base62(number, _ID_CHARACTERS + _SECRET_CHARACTERS)
-    key_id, secret = digits[:_ID_CHARACTERS], digits[_ID_CHARACTERS:]
+    return _key(digits[:_ID_CHARACTERS], digits[_ID_CHARACTERS:])
+
+
+def renew_key(key_id: str, random_bytes: bytes) -> PresentedKey:
+    """Build the same key with another secret, from as many random bytes."""
+    number = int.from_bytes(random_bytes, "big")
+    return _key(key_id, _base62(number, _SECRET_CHARACTERS))
+
+
+def _key(key_id: str, secret: str) -> PresentedKey:
     return PresentedKey(key_id, f"agw_{key_id}_{secret}{_checksum(key_id + secret)}")
 
 
@@ -66,6 +96,16 @@ def parse_key(text: str) -> PresentedKey | None:
 def digest_key(key: PresentedKey, pepper: bytes) -> str:
     """HMAC-SHA-256 of the whole key in hex: what is stored (ASVS 6.5.2: fast is right here)."""
     return hmac.new(pepper, key.text.encode(), hashlib.sha256).hexdigest()
+
+
+def is_key_id(text: str) -> bool:
+    """Whether a key could have this id at all; databases refuse some other texts."""
+    return text.isascii() and text.isalnum() and len(text) == _ID_CHARACTERS
+
+
+def key_id_of(text: str) -> str:
+    """The id in whatever somebody calls a key by: the id, its prefix, or the whole."""
+    return text.removeprefix("agw_")[:_ID_CHARACTERS]
 
 
 def is_expired(expires_at: datetime | None, now: datetime) -> bool:

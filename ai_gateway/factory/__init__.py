@@ -13,6 +13,7 @@ import redis
 from flask import Flask
 
 from ai_gateway import cli
+from ai_gateway.domain.audit import COMMAND_LINE
 from ai_gateway.domain.call import DialectName
 from ai_gateway.domain.clock import Clock, system_clock
 from ai_gateway.factory.acting import KeyStores, acting_services
@@ -26,8 +27,10 @@ from ai_gateway.factory.from_settings import (
     secrets_of,
     workers_of,
 )
+from ai_gateway.factory.prices import PriceParts, prices_of
 from ai_gateway.factory.reading import reading_services
 from ai_gateway.factory.set_up import MIGRATIONS, checklist_of
+from ai_gateway.factory.tasks import make_task_clock
 from ai_gateway.factory.telemetry import metrics_of
 from ai_gateway.factory.tracing import tracing_of
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
@@ -36,13 +39,14 @@ from ai_gateway.providers.dialect import Dialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import Registry
 from ai_gateway.providers.transport import Transport
-from ai_gateway.services.admission import Admission, AdmissionRules, KeyRing
+from ai_gateway.services.admission import Admission, AdmissionRules
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.free_calls import FreeCalls
 from ai_gateway.services.health import Health
 from ai_gateway.services.key_holder import KeyHolder
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
 from ai_gateway.services.proxy import Proxy
@@ -70,13 +74,14 @@ from ai_gateway.telemetry.logs import CallLog, configure_logging
 from ai_gateway.telemetry.metrics import Metrics
 from ai_gateway.telemetry.observer import Observers, harmless
 from ai_gateway.telemetry.refusals import RefusalLog
-from ai_gateway.web import api, azure, gateway, probes, unmatched
-from ai_gateway.web.admin import site, staff
+from ai_gateway.web import api, azure, gateway, pages, probes, unmatched
+from ai_gateway.web.admin import staff
 from ai_gateway.web.client_address import ClientAddresses
 from ai_gateway.web.context import EXTENSION, Instance, Services
 from ai_gateway.web.scrape_rule import ScrapeRule
 
 ROOT = Path(__file__).resolve().parents[2]
+START_EXTENSION = "ai_gateway_start"
 SHUTDOWN_EXTENSION = "ai_gateway_shutdown"
 MAX_FORM_BYTES = 2**20
 
@@ -116,7 +121,7 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     app.register_blueprint(azure.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(probes.blueprint)
-    site.init_app(app)
+    pages.init_app(app)
     unmatched.init_app(app)
     for blueprint in (gateway.blueprint, azure.blueprint, api.blueprint, probes.blueprint):
         # A key authenticates them, or they change nothing.
@@ -154,7 +159,7 @@ def _compose(
             settings.timezone, settings.uncapped_output_tokens, settings.cost_tracking_enabled
         ),
     )
-    settlement = Settlement(stores.meter, models, counter=counter, observers=observers, clock=clock)
+    settlement = Settlement(stores.meter, counter=counter, observers=observers, clock=clock)
     recovery = Recovery(
         stores.meter,
         LostRecords(stores.redis, db.engine),
@@ -173,10 +178,11 @@ def _compose(
     engine = db.engine
     key_stores = KeyStores(stores.keys, stores.copies, pepper)
     acting = acting_services(settings, key_stores, stores.redis, clock)
+    told = metrics.workers.config_reloaded
+    prices = prices_of(settings, PriceParts(models, stores.redis, acting.audit, told), clock)
+    open_calls.also(prices.live.look)
     published = PublishedState(stores.redis)
-    reading = reading_services(
-        settings, key_holder, stores.redis, lambda: stores.catalog.book_id, clock
-    )
+    reading = reading_services(settings, key_holder, stores.redis, lambda: models.price_book, clock)
     proxy = Proxy(
         callers,
         admission,
@@ -197,13 +203,19 @@ def _compose(
         spend_reset=acting.spend_reset,
         sign_in=acting.sign_in,
         own_password=acting.own_password,
+        own_pages=reading.own_pages,
         user_admin=acting.user_admin,
+        budgets=acting.budgets,
         key_holder=key_holder,
         key_admin=acting.key_admin,
+        key_list=reading.key_list,
         analytics=reading.analytics,
         api_callers=reading.api_callers,
+        audit_report=reading.audit_report,
+        requests=reading.requests,
         system=reading.system,
         parts_health=reading.parts_health,
+        tasks=reading.tasks,
         tracing_health=tracing.health,
         health=tracing.shown_in(
             Health(
@@ -214,11 +226,13 @@ def _compose(
                 clock=clock,
             )
         ),
+        prices=prices,
         scrape_rule=ScrapeRule(
             settings.metrics_allow,
             settings.metrics_token.value if settings.metrics_token else None,
         ),
         audit=acting.audit,
+        alerts=acting.alerts,
         checklist=checklist,
         trial_calls=TrialCalls(proxy.call, models, acting.key_admin, dialects=by_name, marks=marks),
         client_addresses=ClientAddresses(settings.trusted_proxies),
@@ -229,6 +243,7 @@ def _compose(
         is_simulated=settings.simulator_active,
         is_demo=settings.demo,
     )
+    app.extensions[START_EXTENSION] = _in_turn(prices.live.start, open_calls.start)
     app.extensions[SHUTDOWN_EXTENSION] = _in_turn(
         metrics.dependencies.draining, open_calls.end_all, refusals.stop, tracing.stop
     )
@@ -236,8 +251,13 @@ def _compose(
         app,
         cli.Commands(
             users=acting.user_admin,
+            budgets=acting.budgets,
             audit=acting.audit,
+            audit_report=reading.audit_report,
+            alerts=acting.alerts,
+            prices=prices,
             keys=acting.key_admin,
+            key_list=reading.key_list,
             key_table=stores.keys,
             make_app=parts.make_app,
             verification=Verification(
@@ -247,8 +267,11 @@ def _compose(
                 zone=settings.timezone,
             ),
             export=LedgerExport(engine),
+            explanations=reading.requests.explanations,
             checklist=checklist,
             make_bookkeeper=lambda: make_bookkeeper(settings, acting.key_admin, clock),
+            make_task_clock=lambda: make_task_clock(settings, stores.redis, clock, COMMAND_LINE),
+            task_report=reading.tasks,
             timezone=settings.timezone,
             clock=clock,
             is_simulated=settings.simulator_active,

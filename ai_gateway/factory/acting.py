@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import redis
 
 from ai_gateway.domain.clock import Clock
+from ai_gateway.factory.alerts import alert_admin
+from ai_gateway.factory.budgets import budgets_of
+from ai_gateway.services.alert_admin import AlertAdmin
 from ai_gateway.services.audit import Audit
+from ai_gateway.services.budgets import Budgets
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.own_password import OwnPassword
 from ai_gateway.services.sign_in import SignIn
@@ -33,6 +37,8 @@ class Acting:
     sign_in: SignIn
     own_password: OwnPassword
     spend_reset: SpendReset
+    budgets: Budgets
+    alerts: AlertAdmin
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def acting_services(
         user_admin=UserAdmin(users, key_admin, audit, clock),
         sign_in=sign_in,
         own_password=OwnPassword(users, sign_in, audit),
+        budgets=budgets_of(settings, (keys.table, keys.copies), client, audit, clock),
         spend_reset=SpendReset(
             SpendResets(client),
             ResetRecords(db.engine),
@@ -71,4 +78,5 @@ def acting_services(
             clock=clock,
             zone=settings.timezone,
         ),
+        alerts=alert_admin(settings, audit, clock),
     )

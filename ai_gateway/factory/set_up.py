@@ -11,6 +11,7 @@ from ai_gateway.providers.registry import Registry
 from ai_gateway.services.checklist import Checklist, SetUpChoices, SetUpSources
 from ai_gateway.services.tracing_health import TracingHealth
 from ai_gateway.settings import Settings
+from ai_gateway.stores.pauses import PauseActs
 from ai_gateway.stores.redis_facts import RedisFacts, RedisProbe
 from ai_gateway.stores.reporting import ReportingStore
 from ai_gateway.stores.schema import SchemaVersion
@@ -38,6 +39,7 @@ def checklist_of(
         steps=ReportingStore().set_up_facts,
         redis=facts,
         tracing=tracing,
+        pauses=PauseActs(db.engine).all,
     )
     choices = SetUpChoices(
         providers.names,

@@ -121,6 +121,7 @@ class AnthropicDialect:
             read_usage(answer.get("usage")),
             text_bytes=_content_bytes(answer),
             served_model=json_body.optional_text(answer, "model"),
+            provider_id=json_body.optional_text(answer, "id"),
         )
 
     def interpreter(self, asked: AskedCall, quirks: Quirks) -> "MessagesInterpreter":  # noqa: ARG002
@@ -139,6 +140,7 @@ class MessagesInterpreter:
         self._usage: dict[str, object] = {}
         self._has_output = False
         self._model: str | None = None
+        self._id: str | None = None
 
     def see(self, data: bytes) -> bool:
         event = parse_event(data)
@@ -149,6 +151,7 @@ class MessagesInterpreter:
                 message = object_in(event, "message")
                 self._usage = dict(object_in(message, "usage"))
                 self._model = json_body.optional_text(message, "model")
+                self._id = json_body.optional_text(message, "id")
             case "message_delta":
                 self._take_delta(object_in(event, "usage"))
             case "content_block_delta":
@@ -174,6 +177,7 @@ class MessagesInterpreter:
             text_bytes=self.text_bytes,
             served_model=self._model,
             failed=self.has_failed,
+            provider_id=self._id,
         )
 
     def _take_delta(self, delta: Mapping[str, object]) -> None:

@@ -27,6 +27,7 @@ def read_choices(answer: Mapping[str, object], report: UsageReport, text_of: Tex
         served_model=json_body.optional_text(answer, "model"),
         service_tier=json_body.optional_text(answer, "service_tier"),
         raw=raw_usage(reported),
+        provider_id=json_body.optional_text(answer, "id"),
     )
     return with_stated_cost(reading, object_in(answer, "usage"), report.cost)
 
@@ -53,6 +54,7 @@ class ChunkInterpreter:
         self._finished: set[str] = set()
         self._model: str | None = None
         self._tier: str | None = None
+        self._id: str | None = None
 
     def see(self, data: bytes) -> bool:
         if data == _DONE:
@@ -65,6 +67,7 @@ class ChunkInterpreter:
         self.has_failed = self.has_failed or is_error
         self._model = json_body.optional_text(chunk, "model") or self._model
         self._tier = json_body.optional_text(chunk, "service_tier") or self._tier
+        self._id = self._id or json_body.optional_text(chunk, "id")
         choices = list(objects_in(chunk, "choices"))
         self.text_bytes += sum(map(self._text_of, choices))
         self._finished |= {str(one.get("index")) for one in choices if one.get("finish_reason")}
@@ -95,6 +98,7 @@ class ChunkInterpreter:
             service_tier=self._tier,
             raw=raw_usage(self._usage),
             failed=self.has_failed,
+            provider_id=self._id,
         )
         return with_stated_cost(reading, self._usage or {}, self._report.cost)
 

@@ -166,6 +166,7 @@ def _read(
         raw=raw_usage(response.get("usage")),
         failed=has_failed or response.get("status") == "failed",
         stored_id=_stored_id(response),
+        provider_id=json_body.optional_text(response, "id"),
     )
     return with_stated_cost(reading, reported, report.cost)
 

@@ -1,4 +1,4 @@
-"""Admits a call or refuses it: key, model, price, and the hold in every budget, in that order.
+"""Admits a call or refuses it: key, model, pauses, price, and the hold in every budget.
 
 Nothing has gone to a provider when this raises, so that every refusal is free.
 """
@@ -7,38 +7,25 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from hmac import compare_digest
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally, never_sent
-from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.exchange import IncomingCall
-from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, Scope, accounts_of, window_end
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import HoldPlan, PriceRow, cost_of, plan_hold
 from ai_gateway.domain.usage import Usage
-from ai_gateway.domain.virtual_key import KeyStatus, digest_key, is_expired, parse_key
-from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, InvalidKey, Refusal
+from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, NeededHold, Refusal
 from ai_gateway.providers.provider import Provider
 from ai_gateway.services.counting import TokenCounter
-from ai_gateway.services.models import ModelDirectory, Target
+from ai_gateway.services.key_ring import KeyRing, KnownKey
+from ai_gateway.services.models import ModelDirectory, PriceBook, Target
 from ai_gateway.stores.meter import Denied, Floor, Meter, ReserveRequest, Stale
-from ai_gateway.stores.virtual_keys import KeyCopies
 
 LEAST_OUTPUT_TOKENS = 256
 """An uncapped call that does not fit is lowered to what is affordable, but not below this."""
 
-CACHED_KEYS = 10_000
 STALE_REPEATS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """A key that was presented rightly, as this worker knows it."""
-
-    record: KeyRecord
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +33,8 @@ class Admitted:
     """A call that may go out, with what its settlement needs.
 
     `upstream_model` is the name that the provider has for the model that was asked for,
-    `service_tier` the tier whose price was asked for. `near` have a budget near its limit.
+    `book` all that it may be priced by, `service_tier` the tier whose price was asked for. `near`
+    have a budget near its limit.
     """
 
     call: AdmittedCall
@@ -55,6 +43,7 @@ class Admitted:
     price: PriceRow | None
     limits: tuple[Limit, ...]
     input_bytes: int
+    book: PriceBook
     service_tier: str | None = None
     near: frozenset[Scope] = frozenset()
 
@@ -66,59 +55,6 @@ class AdmissionRules:
     zone: ZoneInfo
     uncapped_output_tokens: int
     is_enforced: bool
-
-
-class KeyRing:
-    """Finds out whose credential it is; keeps the records of keys that this worker has seen."""
-
-    def __init__(self, copies: KeyCopies, meter: Meter, pepper: bytes, clock: Clock) -> None:
-        self._copies = copies
-        self._meter = meter
-        self._pepper = pepper
-        self._clock = clock
-        self._known: dict[str, KnownKey] = {}
-
-    def identify(self, credential: str | None, *, fresh: bool = False) -> KnownKey:
-        """The key of a credential; raises `InvalidKey`, the same for every cause.
-
-        `fresh` asks Redis even for a known key: for calls that make no reserve to find out.
-        """
-        presented = parse_key(credential) if credential else None
-        if presented is None:
-            raise InvalidKey("invalid" if credential else "missing")
-        digest = digest_key(presented, self._pepper)
-        known = None if fresh else self._known.get(presented.key_id)
-        if known is None or self._fault(known, digest) is not None:
-            # What this worker remembers may be old: a refusal is only given by a fresh copy.
-            known = self.reload(presented.key_id)
-        fault = self._fault(known, digest)
-        if known is None or fault is not None:
-            raise InvalidKey(fault or "invalid")
-        return known
-
-    def _fault(self, known: KnownKey | None, digest: str) -> str | None:
-        # Compared also on a miss, so that the time tells nothing.
-        is_right = compare_digest(digest, known.record.digest if known else digest[::-1])
-        if known is None or not is_right:
-            return "invalid"
-        if known.record.status is not KeyStatus.ACTIVE:
-            return "revoked"
-        if is_expired(known.record.expires_at, self._clock()):
-            return "expired"
-        return None
-
-    def reload(self, key_id: str) -> KnownKey | None:
-        loaded = self._copies.load(key_id)
-        if loaded is None:
-            self._known.pop(key_id, None)
-            if not self._meter.is_ready():
-                # Nothing is published yet: never tell the owner of a good key that it is bad.
-                raise BudgetUnavailable("cold")
-            return None
-        if len(self._known) >= CACHED_KEYS:
-            self._known.clear()
-        known = self._known[key_id] = KnownKey(*loaded)
-        return known
 
 
 class Admission:
@@ -146,7 +82,7 @@ class Admission:
             admitted = self._try_admit(key, incoming, asked)
             if admitted is not None:
                 return admitted
-            # The key or one of its limits changed since this worker last saw it.
+            # The key, a limit or a pause changed since this worker last saw them.
             key = self._keys.identify(incoming.credential, fresh=True)
         raise BudgetUnavailable("stale")
 
@@ -155,9 +91,13 @@ class Admission:
     ) -> Admitted | None:
         now = incoming.received_at
         target = self._models.resolve(asked.model, incoming.dialect, key.record)
-        price = self._models.price(target, asked.service_tier, now, asked.operation)
-        limits = key.record.limits if self._rules.is_enforced else (NO_LIMIT,) * len(BUDGETS)
-        has_budget = any(limit.is_amount for limit in limits)
+        self._keys.check_pauses(key, target.provider.name)
+        rules, book = self._keys.rules, self._models.book
+        price = book.price(target, asked.service_tier, now, asked.operation)
+        limits = (NO_LIMIT,) * len(BUDGETS)
+        if self._rules.is_enforced:
+            limits = rules.in_force(key.record.limits)
+        has_budget = any(limit.is_ceiling for limit in limits)
         if price is None and has_budget:
             raise self._models.unpriced(target)
         worst = self._worst_case(target, asked, price, has_budget=has_budget)
@@ -171,11 +111,12 @@ class Admission:
             operation=asked.operation,
             stream=asked.stream,
             price_row=price.row_id if price else "",
-            price_book=self._models.price_book,
+            price_book=book.book_id,
             accounts=accounts_of(key.record.subjects, now, self._rules.zone),
             held=worst.plan.amount() if worst.plan else ZERO,
             output_cap=worst.cap,
             admitted_at=now,
+            floor_rates=self._floor_rates(target, price, asked.input_bytes),
         )
         admitted = Admitted(
             call,
@@ -184,18 +125,22 @@ class Admission:
             price,
             limits,
             input_bytes=asked.input_bytes,
+            book=book,
             service_tier=asked.service_tier,
         )
-        return self._reserve(admitted, worst, key.version)
+        return self._reserve(admitted, worst, _Versions(key.version, rules.version))
 
-    def _reserve(self, admitted: Admitted, worst: "WorstCase", version: str) -> Admitted | None:
+    def _reserve(
+        self, admitted: Admitted, worst: "WorstCase", versions: "_Versions"
+    ) -> Admitted | None:
         call = admitted.call
         request = ReserveRequest(
             call=call,
             least=worst.least,
             limits=admitted.limits,
             forget_at=forget_at(call.admitted_at, self._rules.zone),
-            key_version=version,
+            key_version=versions.key,
+            rules_version=versions.rules,
             floor=self.floor(admitted, text_bytes=0),
         )
         try:
@@ -231,6 +176,15 @@ class Admission:
         cost = cost_of(admitted.price, usage).total if admitted.price else ZERO
         return Floor(min(cost, admitted.call.held), _lost_tally(usage, admitted.price))
 
+    def _floor_rates(
+        self, target: Target, price: PriceRow | None, input_bytes: int
+    ) -> tuple[int, int] | None:
+        if price is None:
+            return None
+        counted = self._counter.count(target.model, input_bytes=input_bytes, text_bytes=0)
+        rates = price.rates_for(counted.input_tokens)
+        return rates.input, rates.output
+
     def _worst_case(
         self, target: Target, asked: AskedCall, price: PriceRow | None, *, has_budget: bool
     ) -> "WorstCase":
@@ -250,10 +204,17 @@ class Admission:
             input_tokens = max(input_tokens, limits.context_tokens)
         dearest = price.raised(asked.surcharge_percent)
         plan = plan_hold(dearest, input_tokens=input_tokens, output_tokens=output * asked.choices)
-        least = plan.amount()
-        if asked.output_cap is None and output > LEAST_OUTPUT_TOKENS:
-            least = plan.amount(LEAST_OUTPUT_TOKENS * asked.choices)
-        return WorstCase(plan, least, cap, asked.choices)
+        is_lowered = asked.output_cap is None and output > LEAST_OUTPUT_TOKENS
+        least = LEAST_OUTPUT_TOKENS * asked.choices if is_lowered else plan.output_tokens
+        return WorstCase(plan, plan.amount(least), cap, asked.choices, least)
+
+
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """What the limits and the right to call were read from."""
+
+    key: str
+    rules: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +225,19 @@ class WorstCase:
     least: Money
     cap: int | None
     choices: int
+    least_tokens: int = 0
+
+    def needed(self, room: Money) -> NeededHold | None:
+        """How the least came about, where there is only so much room."""
+        if self.plan is None:
+            return None
+        return NeededHold(
+            input_pico_usd=self.plan.input_pico,
+            output_pico_usd=self.plan.output_pico_per_token,
+            output_tokens=self.least_tokens,
+            asked_tokens=self.plan.output_tokens,
+            affordable_tokens=self.plan.affordable_output_tokens(room),
+        )
 
 
 def forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
@@ -288,6 +262,7 @@ def _refusal(call: AdmittedCall, denied: Denied, worst: WorstCase, zone: ZoneInf
         held=denied.held,
         needed=worst.least,
         resets_at=window_end(budget.window, call.admitted_at, zone),
+        hold=worst.needed(Money(denied.limit - denied.spent - denied.held)),
     )
 
 

@@ -5,6 +5,7 @@ Any number may run on any hosts without a leader: every step is safe to be done 
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +22,7 @@ from ai_gateway.errors import GatewayError, GatewayUnavailable
 from ai_gateway.services.figures import Figures, FigureSource
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.refusal_keeping import RefusalKeeping
+from ai_gateway.services.task_clock import TaskClock
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Batch, Ledger, UnbookableBatch
 from ai_gateway.stores.outbox import Outbox, PublishedState, set_aside
 from ai_gateway.stores.redis_facts import SAFE_POLICY
@@ -46,7 +48,8 @@ class BookkeeperStores:
 
     `write_to_disk` lets what Redis has written outlive a loss of power, where Redis leaves that to
     others. `policy` is what Redis does when its memory is full. `figures` are what `/metrics` shows
-    beside the ledger. `watch_tracing` has somebody ask LangSmith, and waits for nothing.
+    beside the ledger. `watch_tracing` has somebody ask LangSmith, `refresh_prices` whoever has
+    newer list prices, and `watch_alerts` looks at the rules of alerts; they wait for nothing.
     """
 
     outbox: Outbox
@@ -57,10 +60,16 @@ class BookkeeperStores:
     policy: Callable[[], str] = lambda: SAFE_POLICY
     figures: tuple[FigureSource, ...] = ()
     watch_tracing: Callable[[], object] = lambda: None
+    publish_prices: Callable[[], object] = lambda: None
+    refresh_prices: Callable[[], object] = lambda: None
+    watch_alerts: Callable[[], object] = lambda: None
+    tasks: TaskClock | None = None
 
 
 @dataclass(slots=True)
 class _Duty:
+    """Something cheap that any number of bookkeepers may do; what one alone does is a task."""
+
     name: str
     every_seconds: float
     run: Callable[[], object]
@@ -82,28 +91,33 @@ class Bookkeeper:
         self._stop = Event()
         self._booked_at: datetime | None = None
         self._policy = stores.policy
+        self._publish_prices = stores.publish_prices
         self._may_lose_counters = False
         self._figures = Figures(stores.published, stores.ledger, stores.outbox, clock)
+        self._tasks = stores.tasks
+        # With each turn of the loop, so that one which is under way goes on a little.
+        tasks = [_Duty("tasks", 0, stores.tasks.turn)] if stores.tasks else []
         self._duties = [
             _Duty("write_to_disk", 1, stores.write_to_disk),
             _Duty("watch_sequence", 5, self.watch_sequence),
             _Duty("watch_policy", 10, self.watch_policy),
             _Duty("restore", 1, self.restore),
             _Duty("publish_keys", 30, keys.publish_all),
+            _Duty("publish_prices", 30, self._publish_prices),
             _Duty("reap", 5, self.reap),
             _Duty("mirror_refusals", 2, self.mirror_refusals),
+            *tasks,
             *(
                 _Duty(source.name, source.every_seconds, partial(self._figures.refresh, source))
                 for source in stores.figures
             ),
             _Duty("figures", 5, self.write_figures),
             _Duty("watch_tracing", 60, stores.watch_tracing),
+            _Duty("refresh_prices", 60, stores.refresh_prices),
+            _Duty("watch_alerts", 30, stores.watch_alerts),
         ]
         if stores.refusals is not None:
-            self._duties += [
-                _Duty("move_refusals", 2, stores.refusals.move),
-                _Duty("forget_refusals", 600, stores.refusals.forget_old),
-            ]
+            self._duties.append(_Duty("move_refusals", 2, stores.refusals.move))
 
     def run(self) -> None:
         """Work until `stop`, then drain what is left in the outbox."""
@@ -115,6 +129,8 @@ class Bookkeeper:
             except GatewayError as error:
                 _log_wait("book", error)
                 self._stop.wait(RETRY_SECONDS)
+        if self._tasks is not None:
+            self._tasks.stop()
         while self.book(block_ms=None):
             pass
 
@@ -123,19 +139,27 @@ class Bookkeeper:
 
     def book(self, *, block_ms: int | None) -> int:
         """Move one batch from the outbox into the ledger; returns how many entries it had."""
-        position = self._ledger.position()
+        with self._counting_errors():
+            position = self._ledger.position()
         batch = self._outbox.read(position, count=BATCH_ENTRIES, block_ms=block_ms)
         if not batch:
             return 0
         try:
-            self._book_or_find_the_fault(batch, position)
+            with self._counting_errors():
+                self._book_or_find_the_fault(batch, position)
         except AnotherBookkeeperWasFaster:
             # What that one has not booked is read again.
             self._figures.count("ledger_writes_total|retry")
+        return len(batch)
+
+    @contextmanager
+    def _counting_errors(self) -> Iterator[None]:
+        """A ledger that is away or locked is told, whichever statement finds out."""
+        try:
+            yield
         except GatewayUnavailable:
             self._figures.count("ledger_writes_total|error")
             raise
-        return len(batch)
 
     def _book_or_find_the_fault(self, batch: Batch, position: str) -> None:
         try:
@@ -174,13 +198,14 @@ class Bookkeeper:
         return len(expired)
 
     def restore(self) -> bool:
-        """Publish keys and counters where Redis has lost them, and the epoch last."""
+        """Publish keys, prices and counters where Redis lost them, and the epoch last."""
         for _ in range(RESTORE_TRIES):
             if self._may_lose_counters or self._published.has_epoch():
                 return False
             while self.book(block_ms=None):
                 pass
             self._keys.publish_all()
+            self._publish_prices()
             is_done = self._published.restore(
                 self._counters(),
                 epoch=uuid4().hex,

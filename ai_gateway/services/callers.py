@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ai_gateway.services.admission import KeyRing
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.services.models import ModelDirectory
 
 

@@ -10,9 +10,10 @@ from ai_gateway.domain.call import PriceStatus
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import NO_COST, Cost, PriceRow, cost_of_all, stated
 from ai_gateway.domain.usage import Confidence, Reading, Usage, UsageStatus
+from ai_gateway.domain.working import Basis, Working
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.counting import TokenCounter
-from ai_gateway.services.models import ModelDirectory, Target
+from ai_gateway.services.models import Target
 from ai_gateway.stores.operator_prices import holds_in_tier, outranks
 
 Part = tuple[PriceRow | None, Usage]
@@ -28,13 +29,13 @@ class Charge:
     confidence: Confidence
     price: PriceRow | None
     price_status: PriceStatus
+    working: Working
 
 
 class Charging:
     """Prices calls, and counts for those whose answer tells too little."""
 
-    def __init__(self, models: ModelDirectory, counter: TokenCounter) -> None:
-        self._models = models
+    def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
 
     def charge(self, admitted: Admitted, reading: Reading) -> Charge:
@@ -46,18 +47,23 @@ class Charging:
             for helper in reading.helpers
         ]
         cost = _cost([(price, usage), *helpers])
+        working = Working(Basis.PRICES, cost.lines)
         if reading.stated_cost is not None:
+            working = Working(Basis.PROVIDER, cost.lines, reading.stated_cost)
             cost = stated(reading.stated_cost, price, usage)
         elif confidence is Confidence.COUNTED:
             counted = _at_most(cost, admitted.call.held)
             reported = _cost([(price, reading.usage), *helpers])
-            cost = counted if counted.total >= reported.total else reported
+            is_counted = counted.total >= reported.total
+            cost = counted if is_counted else reported
+            working = Working(Basis.HOLD if is_counted else Basis.PRICES, cost.lines)
         return Charge(
             usage=sum((taken for _, taken in helpers), usage),
             cost=cost,
             confidence=confidence,
             price=price,
             price_status=_price_status([(price, usage), *helpers], admitted, reading),
+            working=working,
         )
 
     def _usage(self, admitted: Admitted, reading: Reading) -> tuple[Usage, Confidence]:
@@ -95,7 +101,8 @@ class Charging:
             return None
         call = admitted.call
         target = Target(admitted.provider, model)
-        row = self._models.price(target, tier, call.admitted_at, call.operation)
+        # Not the book of now: what changed since the hold must not change what the call pays.
+        row = admitted.book.price(target, tier, call.admitted_at, call.operation)
         return row.raised(reading.surcharge_percent) if row else None
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from ai_gateway.domain.house_rules import EVERYTHING, Pause
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.tracing_health import TracingHealth
 from ai_gateway.stores.redis_facts import SAFE_POLICY, RedisFacts
@@ -75,12 +76,13 @@ class ChecklistLine:
 
 @dataclass(frozen=True, slots=True)
 class SetUpSources:
-    """Whom to ask; all but `tracing` may raise `GatewayUnavailable`."""
+    """Whom to ask; all but `tracing` may raise `GatewayUnavailable`. `pauses` are those in SQL."""
 
     is_migrated: Callable[[], bool]
     steps: Callable[[], SetUpFacts]
     redis: Callable[[], RedisFacts]
     tracing: Callable[[], TracingHealth]
+    pauses: Callable[[], Sequence[Pause]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Checklist:
             *_database(is_migrated=is_migrated),
             *_redis(redis),
             _provider(self._choices),
+            _paused(_answer(self._sources.pauses) if is_migrated else None),
             *_tracing(self._choices, self._sources.tracing()),
             *_people(steps),
             *_calls(steps, redis),
@@ -180,6 +183,20 @@ def _provider(choices: SetUpChoices) -> ChecklistLine:
             "real. Set the key of a provider, such as OPENAI_API_KEY, to call it."
         )
     return _needed("Provider configured", step, is_done=bool(choices.providers), remark=remark)
+
+
+def _paused(pauses: Sequence[Pause] | None) -> ChecklistLine:
+    """A pause of everything keeps every call from being served, the others only some."""
+    found = {pause.target: pause for pause in pauses or ()}
+    whole = found.get(EVERYTHING)
+    step = NextStep(StepKind.COMMAND, "Staff paused calls; see:", "flask pause list")
+    if whole is not None:
+        words = f"{whole.by} paused all calls ({whole.reason}); to let them go on:"
+        step = NextStep(StepKind.COMMAND, words, "flask pause lift --everything")
+    names = ", ".join(pause.name for target, pause in found.items() if target != EVERYTHING)
+    remark = f"But for {names}: see flask pause list." if names else ""
+    is_done = None if pauses is None else whole is None
+    return _needed("Calls not paused", step, is_done=is_done, remark=remark)
 
 
 def _tracing(choices: SetUpChoices, health: TracingHealth) -> tuple[ChecklistLine, ...]:

@@ -24,6 +24,7 @@ from ai_gateway.domain.limits import (
 )
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.spend_list import BudgetUse, OpenWindow
+from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.verification import Verification
 from ai_gateway.stores.figure_sums import FigureSums, Spender, Spenders
 from ai_gateway.stores.ledger import Ledger
@@ -73,6 +74,7 @@ class Figures:
         self._clock = clock
         self._found: dict[str, FigureMap] = {}
         self._events = Counter(dict.fromkeys(EVENTS, 0))
+        self._position = ""
 
     def count(self, event: str, number: int = 1) -> None:
         """An event happened; it is published with the next figures."""
@@ -84,18 +86,31 @@ class Figures:
         self._found[source.name] = source.read(self._clock())
 
     def write(self) -> None:
-        """Publish; raises `GatewayError` where not even the ledger can be read."""
+        """Publish; while the ledger is away without its sums, but with the lag, which then counts.
+
+        Raises `GatewayUnavailable` where it has been away from the start.
+        """
         now = self._clock()
-        spend = {
-            f"ledger_spend_usd|{window}": self._ledger.cost_since(window, now) for window in Window
-        }
-        lag = self._outbox.oldest_age_seconds(self._ledger.position())
-        figures: dict[str, int | float | str] = {**spend, "ledger_lag_seconds": lag}
+        figures: dict[str, int | float | str] = {**self._spend(now)}
+        figures["ledger_lag_seconds"] = self._outbox.oldest_age_seconds(self._position)
         for found in self._found.values():
             figures.update(found)
         events = Counter(self._events)
         self._published.write_figures(figures | {WRITTEN_AT: now.isoformat()}, events)
         self._events.subtract(events)
+
+    def _spend(self, now: datetime) -> dict[str, int]:
+        """The sums of the ledger; up to where it was booked is remembered."""
+        try:
+            self._position = self._ledger.position()
+            return {
+                f"ledger_spend_usd|{window}": self._ledger.cost_since(window, now)
+                for window in Window
+            }
+        except GatewayUnavailable:
+            if not self._position:
+                raise
+            return {}
 
 
 class HoldFigures:

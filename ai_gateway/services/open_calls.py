@@ -76,6 +76,7 @@ class OpenCalls:
         self._pace = pace
         self._calls: dict[str, OpenCall] = {}
         self._watchers: list[Callable[[Counter[Operation]], object]] = []
+        self._others: list[Callable[[], object]] = []
         self._lock = Lock()
         self._thread: Thread | None = None
         self._stop = Event()
@@ -87,6 +88,10 @@ class OpenCalls:
     def watch(self, told: Callable[[Counter[Operation]], object]) -> None:
         """Tell at each tick how many calls of each operation run."""
         self._watchers.append(told)
+
+    def also(self, step: Callable[[], object]) -> None:
+        """Do something else at each tick, which is quick and may fail."""
+        self._others.append(step)
 
     def enter(self, call: OpenCall) -> None:
         self._calls[call.admitted.call.request_id] = call
@@ -141,6 +146,7 @@ class OpenCalls:
                 self._beat_when_due,
                 self._recovery.watch,
                 self._recovery.settle_lost,
+                *self._others,
             ):
                 self._attempt(step)
 

@@ -8,6 +8,7 @@ from ai_gateway.domain.usage import Reading
 from ai_gateway.errors import (
     BudgetExhausted,
     CallEnded,
+    CallsPaused,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
@@ -80,8 +81,8 @@ def outcome_of(error: GatewayError) -> tuple[Outcome, str]:
     match error:
         case InvalidKey(reason=reason):
             return Outcome.AUTH_ERROR, reason
-        case ModelNotAllowed():
-            return Outcome.AUTH_ERROR, "forbidden"
+        case ModelNotAllowed() | CallsPaused():
+            return Outcome.AUTH_ERROR, "paused" if isinstance(error, CallsPaused) else "forbidden"
         case BudgetExhausted(refusal=refusal):
             return Outcome.BUDGET_BLOCKED, f"{refusal.scope}_{refusal.window}"
         case GatewayUnavailable():

@@ -60,8 +60,9 @@ class Proxy:
         timing = timing.sent_now()
         transcript = self._ending.transcript(incoming.body)
         response = self._send(admitted, asked, incoming, timing, transcript)
+        timing = timing.answered_now()
         if asked.stream:
-            return self._streamed(admitted, asked, response, timing.answered_now(), transcript)
+            return self._streamed(admitted, asked, response, timing, transcript)
         return self._whole(admitted, response, timing, transcript)
 
     def models(
@@ -70,6 +71,7 @@ class Proxy:
         """What a key may call in a dialect; free, so that nothing is held for it."""
         try:
             key = self._keys.identify(credential, fresh=True)
+            self._keys.check_pauses(key)
         except GatewayError as error:
             self.refuse(request_id, Operation.MODELS, error)
             raise

@@ -14,17 +14,18 @@ from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import BUDGETS, Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
+from ai_gateway.domain.working import Working
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.charging import Charging
 from ai_gateway.services.counting import TokenCounter
-from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.outcomes import upstream_result
 from ai_gateway.stores.meter import Meter
 from ai_gateway.telemetry.observer import NO_STORY, Observers, SettledCall, Story
 
 logger = logging.getLogger(__name__)
 
+MAX_NAME = 160
 MEMORY_CALLS = 20_000
 MEMORY_SECONDS = 300
 
@@ -61,9 +62,20 @@ class Timing:
         return round((perf_counter() - self.started) * 1000)
 
     def ttft_ms(self) -> int | None:
-        if self.first_content is None:
-            return None
-        return round((self.first_content - self.started) * 1000)
+        return self.since_start_ms(self.first_content)
+
+    def told(self, working: Working, output_cap: int | None, upstream: str) -> Working:
+        """The arithmetic of a charge, with what else explains the call."""
+        return replace(
+            working,
+            output_cap=output_cap,
+            sent_ms=self.since_start_ms(self.sent),
+            answered_ms=self.since_start_ms(self.answered),
+            upstream=upstream,
+        )
+
+    def since_start_ms(self, moment: float | None) -> int | None:
+        return None if moment is None else round((moment - self.started) * 1000)
 
 
 class SettlementMemory:
@@ -97,14 +109,13 @@ class Settlement:
     def __init__(
         self,
         meter: Meter,
-        models: ModelDirectory,
         *,
         counter: TokenCounter,
         observers: Observers,
         clock: Clock,
     ) -> None:
         self._meter = meter
-        self._charging = Charging(models, counter)
+        self._charging = Charging(counter)
         self._observers = observers
         self._clock = clock
         self._backlog: deque[tuple[Admitted, FinishedCall]] = deque()
@@ -123,6 +134,7 @@ class Settlement:
         """Book a call by what its answer told; returns its cost."""
         settling = perf_counter()
         charge = self._charging.charge(admitted, reading)
+        upstream = upstream_result(story.failure, reading)
         finished = FinishedCall(
             outcome=outcome,
             usage=charge.usage,
@@ -130,13 +142,15 @@ class Settlement:
             confidence=charge.confidence,
             price_status=charge.price_status,
             price_row=charge.price.row_id if charge.price else "",
-            served_model=(reading.served_model or admitted.call.model)[:160],
+            served_model=(reading.served_model or admitted.call.model)[:MAX_NAME],
             raw_usage=reading.raw,
             latency_ms=timing.latency_ms(),
             ttft_ms=timing.ttft_ms(),
             settled_at=self._clock(),
             cost=charge.cost.total,
             overhead_us=timing.overhead_us(settling),
+            provider_id=_plain(reading.provider_id),
+            working=timing.told(charge.working, admitted.call.output_cap, upstream),
         )
         with self._backlog_lock:
             self._backlog.append((admitted, finished))
@@ -146,7 +160,7 @@ class Settlement:
             finished,
             charge.cost.by_kind(),
             story,
-            upstream=upstream_result(story.failure, reading),
+            upstream=upstream,
             aborted_by=_aborted_by(outcome, timing) if admitted.call.stream else None,
             allowed_by=_limited(admitted) - admitted.near,
             warned_by=admitted.near,
@@ -170,10 +184,15 @@ class Settlement:
             self.memory.keep(admitted, finished, is_booked=is_known)
 
 
+def _plain(name: str | None) -> str | None:
+    """The name that a provider gave, unless it is none that a person could look for."""
+    return name[:MAX_NAME] if name and name.isprintable() else None
+
+
 def _limited(admitted: Admitted) -> frozenset[Scope]:
     """The scopes that have a budget."""
     pairs = zip(BUDGETS, admitted.limits, strict=True)
-    return frozenset(budget.scope for budget, limit in pairs if limit.is_amount)
+    return frozenset(budget.scope for budget, limit in pairs if limit.is_ceiling)
 
 
 def _aborted_by(outcome: Outcome, timing: Timing) -> StreamSide | None:

@@ -29,7 +29,8 @@ from ai_gateway.domain.usage import Usage
 from ai_gateway.errors import GatewayError, GatewayUnavailable, ModelNotFound, NotPermitted
 from ai_gateway.providers.dialect import Dialect
 from ai_gateway.services.audit import Audit
-from ai_gateway.services.key_admin import KeyAdmin, KeyOptions
+from ai_gateway.services.key_admin import KeyAdmin, KeyRequest
+from ai_gateway.services.key_rules import KeyOptions
 from ai_gateway.services.models import ModelDirectory, Target
 from ai_gateway.services.proxy import COST_HEADER
 from ai_gateway.stores.once import Once
@@ -171,14 +172,15 @@ class TrialCalls:
         """A key for one call, with the line of the audit for both."""
         expires_at = self._marks.clock() + KEY_LIFE
         options = KeyOptions(label="test call", expires_at=expires_at)
-        key = self._keys.create_key(order.user_id, options)
-        key_id = key.split("_")[1]
+        asked = KeyRequest(order.actor, owner_id=order.user_id)
+        issued = self._keys.create(order.user_id, options, asked)
+        key_id = issued.key.key_id
         try:
             self._marks.record(order, key_id)
-            yield key
+            yield issued.text or ""
         finally:
             try:
-                self._keys.revoke_key(key_id)
+                self._keys.revoke(key_id, asked)
             except GatewayUnavailable:
                 # It was never told to anybody, and it expires.
                 logger.warning("trial_key_not_revoked", extra={"key_id": key_id})

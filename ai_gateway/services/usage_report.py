@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.money import Money
+from ai_gateway.services.closed_sums import ClosedSums
 from ai_gateway.services.periods import AskedRange, Period, last_days, period_of
 from ai_gateway.stores.top_users import DaySpan, TopUsers, UserCostAt
 from ai_gateway.stores.usage_sums import (
@@ -78,7 +79,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of a period; `previous` is None where there is nothing to compare with."""
+    """The usage of a period; `previous` is None where there is nothing to compare with.
+
+    The days in it that are over were read at `closed_at`; None where there is no such day.
+    """
 
     period: Period
     zone: ZoneInfo
@@ -86,6 +90,7 @@ class Usage:
     previous: UsageSums | None
     providers: tuple[ProviderUsage, ...]
     rows: tuple[ModelSumsAt, ...]
+    closed_at: datetime | None = None
 
     def series(self, by: Dimension = Dimension.PROVIDER) -> Series:
         """By provider or model; the users are not in these rows."""
@@ -111,7 +116,7 @@ class UsageReports:
     def __init__(
         self, store: UsageSumsStore, users: TopUsers, *, clock: Clock, zone: ZoneInfo
     ) -> None:
-        self._store = store
+        self._sums = ClosedSums(store, clock=clock, zone=zone)
         self._users = users
         self._clock = clock
         self._zone = zone
@@ -161,9 +166,9 @@ class UsageReports:
 
     def _of(self, period: Period, user_id: int | None) -> Usage:
         before = () if period.previous is None else period.previous.parts(self._zone)
-        found = self._store.series(period.part, *before, user_id=user_id)
-        rows = tuple(row for row in found if row.part == 0)
-        previous = None if period.previous is None else [row for row in found if row.part > 0]
+        read = self._sums.series(period.part, *before, user_id=user_id)
+        rows = tuple(row for row in read.rows if row.part == 0)
+        previous = None if period.previous is None else [row for row in read.rows if row.part > 0]
         return Usage(
             period=period,
             zone=self._zone,
@@ -171,6 +176,7 @@ class UsageReports:
             previous=None if previous is None else added(row.sums for row in previous),
             providers=_by_provider(rows, previous),
             rows=rows,
+            closed_at=read.closed_at,
         )
 
 

@@ -1,4 +1,4 @@
-"""The page of one user: budgets and their pace, use, keys, the last calls, and what was changed."""
+"""What there is of one user: budgets and their pace, use, keys, the last calls, and changes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,16 +10,18 @@ from ai_gateway.domain.money import Money
 from ai_gateway.domain.projection import exhausted_at
 from ai_gateway.errors import UserNotFound
 from ai_gateway.services.budget_view import BudgetView, budget_view
+from ai_gateway.services.key_list import KeyList, SomeKeys
 from ai_gateway.services.live_budgets import LiveUser
 from ai_gateway.services.periods import AskedRange
 from ai_gateway.services.spend_list_report import ChosenUsers, SpendListReport
 from ai_gateway.services.usage_report import Usage, UsageReports
 from ai_gateway.stores.recent_calls import RecentCall, RecentCalls
 from ai_gateway.stores.user_directory import KnownUser, UserDirectory
-from ai_gateway.stores.user_records import KeyUse, RecordedChange, UserRecords
+from ai_gateway.stores.user_records import RecordedChange, UserRecords
 
 RECENT_CALLS = 50
 RECENT_CHANGES = 20
+RECENT_KEYS = 20
 ONE_HOUR = timedelta(hours=1)
 
 
@@ -54,7 +56,7 @@ class BurnUp:
 
 @dataclass(frozen=True, slots=True)
 class UserDetail:
-    """Everything on the page. `user` is None for one who is gone and whose calls are left."""
+    """Budgets, use and keys. `user` is None for one who is gone and whose calls are left."""
 
     user_id: int
     user: KnownUser | None
@@ -63,29 +65,29 @@ class UserDetail:
     budgets: tuple[BudgetCard, ...]
     burn_up: BurnUp
     usage: Usage
-    keys: tuple[KeyUse, ...]
+    keys: SomeKeys
     recent: tuple[RecentCall, ...]
-    changes: tuple[RecordedChange, ...]
 
 
 class UserDetails:
-    """Puts the page together; raises `UserNotFound` where there is neither user nor call."""
+    """Puts it together, for staff and for the user alike."""
 
-    def __init__(self, spend_list: SpendListReport, usage: UsageReports) -> None:
+    def __init__(self, spend_list: SpendListReport, usage: UsageReports, keys: KeyList) -> None:
         self._spend_list = spend_list
         self._usage = usage
+        self._keys = keys
         self._directory = UserDirectory()
         self._records = UserRecords()
         self._calls = RecentCalls()
 
     def detail(self, user_id: int, asked: AskedRange) -> UserDetail:
+        """Raises `UserNotFound` where there is neither user nor call."""
         chosen = self._spend_list.chosen([user_id])
         moment, zone = chosen.moment, chosen.moment.zone
         user = self._directory.find(user_id)
         recent = self._calls.newest(RECENT_CALLS, user_id=user_id)
         if user is None and not recent:
             raise UserNotFound(user_id)
-        windows = moment.windows
         return UserDetail(
             user_id=user_id,
             user=user,
@@ -94,12 +96,13 @@ class UserDetails:
             budgets=_cards(chosen),
             burn_up=self._burn_up(chosen, user_id, zone),
             usage=self._usage.usage(asked, user_id),
-            keys=self._records.keys(
-                user_id, day=windows.daily.window_id, month=windows.monthly.window_id
-            ),
+            keys=self._keys.of_owner(user_id, RECENT_KEYS),
             recent=recent,
-            changes=self._records.changes(user_id, RECENT_CHANGES),
         )
+
+    def changes(self, user_id: int) -> tuple[RecordedChange, ...]:
+        """The last lines of the audit about a user or the keys, for staff: they name others."""
+        return self._records.changes(user_id, RECENT_CHANGES)
 
     def _burn_up(self, chosen: ChosenUsers, user_id: int, zone: ZoneInfo) -> BurnUp:
         now, month = chosen.moment.now, chosen.moment.windows.monthly.window_id

@@ -3,6 +3,7 @@
 `gateway.py` has the settings; `environment.py` and `operator_file.py` are where they come from.
 """
 
+from ai_gateway.settings.alerts import AlertSettings, MailSettings
 from ai_gateway.settings.environment import OWN_VARIABLES
 from ai_gateway.settings.gateway import (
     WORKER_CONNECTIONS,
@@ -19,9 +20,11 @@ __all__ = [
     "KNOWN_PROVIDERS",
     "OWN_VARIABLES",
     "WORKER_CONNECTIONS",
+    "AlertSettings",
     "KnownProvider",
     "ListedLimits",
     "ListedPrice",
+    "MailSettings",
     "PriceTier",
     "ProviderSettings",
     "Secret",

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from ai_gateway.settings.alerts import AlertSettings, read_alerts
 from ai_gateway.settings.environment import Environment, IpNetwork
 from ai_gateway.settings.known_providers import KNOWN_BY_NAME
+from ai_gateway.settings.ledger import LedgerSettings, read_ledger
 from ai_gateway.settings.operator_file import OperatorFile, read_operator_file
 from ai_gateway.settings.operator_prices import ListedLimits, ListedPrice
+from ai_gateway.settings.price_refresh import PriceRefreshSettings, read_price_refresh
 from ai_gateway.settings.tracing import TracingSettings, read_tracing
 from ai_gateway.settings.values import ProviderSettings, Secret
 
@@ -55,6 +58,9 @@ class Settings:
     trusted_proxies: tuple[IpNetwork, ...]
     cors_origins: tuple[str, ...]
     tracing: TracingSettings
+    ledger: LedgerSettings
+    alerts: AlertSettings
+    price_refresh: PriceRefreshSettings
     worker_slot: int | None
     started_at: int | None
     demo: bool
@@ -99,11 +105,12 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     file = read_operator_file(config_path, env) if config_path else OperatorFile()
     from_file = {provider.name: provider for provider in file.providers}
     monthly = read.usd("AI_MONTHLY_SPEND_LIMIT_USD", Decimal(1000))
+    data_dir = Path(read.text("AI_GATEWAY_DATA_DIR") or "var").expanduser().resolve()
     return Settings(
         host=read.text("HOST") or "127.0.0.1",
         port=read.integer("PORT", 8000, low=1, high=65535),
         web_concurrency=read.optional_integer("WEB_CONCURRENCY", low=1, high=256),
-        data_dir=Path(read.text("AI_GATEWAY_DATA_DIR") or "var").expanduser().resolve(),
+        data_dir=data_dir,
         database_url=read.url("DATABASE_URL", ("sqlite", "postgresql", "postgres")),
         redis_url=read.url("REDIS_URL", ("redis", "rediss", "unix")),
         secret_key=read.strong_secret("SECRET_KEY"),
@@ -127,6 +134,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         trusted_proxies=read.networks("AI_GATEWAY_TRUSTED_PROXIES", ""),
         cors_origins=read.origins("AI_GATEWAY_CORS_ORIGINS"),
         tracing=read_tracing(read),
+        ledger=read_ledger(read, data_dir),
+        alerts=read_alerts(read),
+        price_refresh=read_price_refresh(read),
         worker_slot=read.optional_integer("AI_GATEWAY_WORKER_SLOT", low=0, high=9999),
         started_at=read.optional_integer("AI_GATEWAY_STARTED_AT", low=0, high=2**40),
         demo=read.boolean("AI_GATEWAY_DEMO", default=False),

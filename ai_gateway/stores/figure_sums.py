@@ -11,9 +11,10 @@ from ai_gateway.domain.money import Money
 from ai_gateway.domain.spend_list import BudgetUse, OpenWindow
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.stores.budget_columns import BudgetColumns
+from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.rollup_tables import ModelDay, UsageHour
 from ai_gateway.stores.sql import transaction
-from ai_gateway.stores.tables import AccountTotal, SetAsideEntry, User, VirtualKey
+from ai_gateway.stores.tables import AccountTotal, User, VirtualKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores import rollups
 from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.outbox_tables import OutboxPosition, SetAsideEntry
 from ai_gateway.stores.rollup_tables import (
     LatencyBucket,
     LatencyDay,
@@ -29,7 +30,8 @@ from ai_gateway.stores.rollup_tables import (
 )
 from ai_gateway.stores.rollups import CALL
 from ai_gateway.stores.sql import insert_into, table_of, transaction
-from ai_gateway.stores.tables import AccountTotal, Base, LedgerEntry, OutboxPosition, SetAsideEntry
+from ai_gateway.stores.tables import AccountTotal, Base, LedgerEntry
+from ai_gateway.stores.task_tables import LedgerArchiveRow
 
 Batch = Sequence[OutboxEntry | UnreadableEntry]
 Row = dict[str, Any]
@@ -63,9 +65,11 @@ class Ledger:
             return FIRST_POSITION
 
     def last_seq(self) -> int:
-        """The highest sequence number that was ever booked."""
+        """The highest sequence number that was ever booked, in the archive too."""
+        booked = select(func.max(LedgerEntry.seq)).scalar_subquery()
+        archived = select(func.max(LedgerArchiveRow.last_seq)).scalar_subquery()
         with transaction(self._engine) as session:
-            return int(session.scalar(select(func.max(LedgerEntry.seq))) or 0)
+            return max(seq or 0 for seq in session.execute(select(booked, archived)).one())
 
     def book(self, batch: Batch, *, after: str, now: datetime) -> int:
         """Write a batch and move the position from `after`; returns how many were set aside.
@@ -88,11 +92,16 @@ class Ledger:
     def _book(self, batch: Batch, after: str, now: datetime) -> int:
         entries = [entry for entry in batch if isinstance(entry, OutboxEntry)]
         aside = [_aside_row(entry, now) for entry in batch if isinstance(entry, UnreadableEntry)]
+        today = window_start(Window.DAY, now, self._zone)
+        is_late = any(entry.admitted_at < today for entry in entries)
         with transaction(self._engine) as session:
             moved = session.execute(
                 update(OutboxPosition)
                 .where(OutboxPosition.id == 1, OutboxPosition.stream_id == after)
-                .values(stream_id=batch[-1].stream_id)
+                .values(
+                    stream_id=batch[-1].stream_id,
+                    late_bookings=OutboxPosition.late_bookings + int(is_late),
+                )
             )
             if moved.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult has it
                 raise AnotherBookkeeperWasFaster
@@ -143,16 +152,13 @@ class Ledger:
             self._upsert(session, AccountTotal, rows, lambda new: {"is_refused": new.is_refused})
 
     def total_cost(self) -> Money:
-        """The sum of every call's entries, without adjustments."""
+        """The sum of every call's entries, those in the archive too, without adjustments."""
+        booked = select(func.sum(LedgerEntry.cost_nano_usd)).where(LedgerEntry.kind == CALL)
+        archived = select(func.sum(LedgerArchiveRow.removed_cost_nano_usd))
+        both = select(booked.scalar_subquery(), archived.scalar_subquery())
         with transaction(self._engine) as session:
-            return Money(
-                session.scalar(
-                    select(func.coalesce(func.sum(LedgerEntry.cost_nano_usd), 0)).where(
-                        LedgerEntry.kind == CALL
-                    )
-                )
-                or 0
-            )
+            # PostgreSQL sums bigint as numeric, which arrives as a Decimal.
+            return Money(sum(int(cost or 0) for cost in session.execute(both).one()))
 
     def cost_since(self, window: Window, moment: datetime) -> Money:
         """The cost of all calls admitted since the window that holds `moment` began."""

@@ -103,6 +103,6 @@ class LostRecords:
         return None if epoch is None else str(epoch)
 
     def forget_epoch(self, epoch: str) -> None:
-        """Stop new calls until the bookkeeper has restored the counters."""
+        """Stop new calls until the bookkeeper has restored the counters, and count it."""
         with translated_errors():
-            self._forget([redis_keys.META], [epoch])
+            self._forget([redis_keys.META, redis_keys.FIGURE_COUNTS], [epoch])

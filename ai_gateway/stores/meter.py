@@ -54,6 +54,7 @@ class ReserveRequest:
     forget_at: tuple[datetime, ...]
     key_version: str
     floor: Floor
+    rules_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Denied:
 
 
 class Stale:
-    """The key or a limit changed: load it again and repeat."""
+    """The key, a limit or a pause changed: load them again and repeat."""
 
 
 class Heartbeat(StrEnum):
@@ -131,6 +132,7 @@ class Meter:
             asked.floor.cost,
             tally_text(asked.floor.tally),
             orjson.dumps(call_facts(call)).decode(),
+            asked.rules_version,
         ]
         for limit, moment in zip(asked.limits, asked.forget_at, strict=True):
             arguments += [_limit_argument(limit), int(moment.timestamp())]
@@ -260,4 +262,4 @@ def _scopes(call: AdmittedCall, numbers: str = "") -> frozenset[Scope]:
 
 
 def _limit_argument(limit: Limit) -> int:
-    return limit.amount if limit.is_amount else -1
+    return limit.amount if limit.is_ceiling else -1

@@ -3,44 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType, UnionType
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 import redis
 
-from ai_gateway.domain.call import TALLY_FIELDS
-from ai_gateway.domain.limits import Account, account_from_name
+from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.outbox_entries import lapsed_result, read_entry
 from ai_gateway.stores.redis_client import translated_errors
 
 FIRST_POSITION = "0-0"
 NO_EVENTS: Mapping[str, int] = MappingProxyType({})
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_Kinds = type | UnionType
-_WORDS: dict[str, _Kinds] = {
-    "user_id": int,
-    "key_id": str,
-    "provider": str,
-    "model_requested": str,
-    "model": str,
-    "operation": str,
-    "stream": bool,
-    "price_book": str,
-}
-_RESULT_WORDS: dict[str, _Kinds] = {
-    "outcome": str,
-    "usage_status": str,
-    "confidence": str,
-    "price_status": str,
-    "price_row": str,
-    "served_model": str,
-    "raw_usage": str | None,
-    "ttft_ms": int | None,
-}
 
 
 class Outbox:
@@ -62,7 +41,7 @@ class Outbox:
         if not streams:
             return []
         rows = streams[0][1] if isinstance(streams, list) else streams[redis_keys.OUTBOX][0]
-        return [_read_entry(stream_id, row) for stream_id, row in rows]
+        return [read_entry(stream_id, row) for stream_id, row in rows]
 
     def trim(self, position: str) -> None:
         """Drop what is in the ledger: everything up to and with `position`."""
@@ -88,7 +67,7 @@ class Outbox:
         names = [redis_keys.account(account) for account in accounts]
         with translated_errors():
             waiting, spent = self._snapshot([redis_keys.OUTBOX, *names], [position])
-        entries = [_read_entry(stream_id, _pairs(row)) for stream_id, row in waiting]
+        entries = [read_entry(stream_id, _pairs(row)) for stream_id, row in waiting]
         counters = zip(accounts, map(int, spent), strict=True)
         return (
             [entry for entry in entries if isinstance(entry, OutboxEntry)],
@@ -119,68 +98,13 @@ class Outbox:
         """Book a lapsed call at its floor; False where it was renewed or settled meanwhile."""
         call = redis_keys.call(request_id)
         with translated_errors():
-            accounts, facts = self._client.hmget(call, "accounts", "facts")
-            result = _lapsed_result(facts, settled_at) if facts else {}
+            accounts, facts, floor = self._client.hmget(call, "accounts", "facts", "floor_tally")
+            result = lapsed_result(facts, str(floor), settled_at) if facts else {}
             keys = [redis_keys.META, call, redis_keys.LEASES, redis_keys.OUTBOX]
             reply = self._expire(
                 [*keys, *str(accounts or "").split()], [request_id, orjson.dumps(result).decode()]
             )
         return bool(reply[0] == "OK")
-
-
-def _lapsed_result(facts: str | bytes, settled_at: datetime) -> dict[str, object]:
-    admitted = orjson.loads(facts)
-    return {
-        "outcome": "gateway_error",
-        "usage_status": "missing",
-        "confidence": "estimated",
-        "price_status": "priced" if admitted["price_row"] else "unpriced",
-        "price_row": admitted["price_row"],
-        "served_model": admitted["model"],
-        "raw_usage": None,
-        "ttft_ms": None,
-        "settled_at": settled_at.isoformat(),
-    }
-
-
-def _read_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry | UnreadableEntry:
-    try:
-        return _parse_entry(stream_id, row)
-    except (KeyError, ValueError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        return UnreadableEntry(stream_id, reason, orjson.dumps(dict(row)).decode())
-
-
-def _parse_entry(stream_id: str, row: Mapping[str, str]) -> OutboxEntry:
-    facts, result = orjson.loads(row["facts"]), orjson.loads(row["result"])
-    numbers = [int(part) for part in row["tally"].split(",")]
-    words = _words(facts, _WORDS) | _words(result, _RESULT_WORDS)
-    # The facts know what was wanted; an uncapped call may have got less.
-    words["held_nano_usd"] = int(row["held"])
-    return OutboxEntry(
-        stream_id=stream_id,
-        kind=row["kind"],
-        request_id=row["request_id"],
-        entry_no=int(row["entry_no"]),
-        seq=int(row["seq"]),
-        cost=Money(int(row["cost"])),
-        total=Money(int(row["total"])),
-        tally=dict(zip(TALLY_FIELDS, numbers, strict=True)),
-        accounts=tuple(map(account_from_name, facts["accounts"])),
-        words=words,
-        admitted_at=datetime.fromisoformat(facts["admitted_at"]),
-        settled_at=datetime.fromisoformat(result["settled_at"]),
-        # Entries of an earlier version have none.
-        overhead_us=result.get("overhead_us"),
-    )
-
-
-def _words(found: Mapping[str, Any], kinds: Mapping[str, _Kinds]) -> dict[str, Any]:
-    """Only what a column can take: a wrong kind would look like a fault of the database."""
-    for name, kind in kinds.items():
-        if not isinstance(found[name], kind):
-            raise TypeError(f"{name} is {found[name]!r}")
-    return {name: found[name] for name in kinds}
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:

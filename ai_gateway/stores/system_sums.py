@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.refusal_tables import RefusalHour
 from ai_gateway.stores.rollup_tables import LatencyBucket, LatencyDay, OutcomeHour
 from ai_gateway.stores.rollups import DURATION
 from ai_gateway.stores.sql_errors import translated_errors
-from ai_gateway.stores.tables import LedgerEntry, SetAsideEntry, db
+from ai_gateway.stores.tables import LedgerEntry, db
 from ai_gateway.stores.usage_sums import Part, Step
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -97,7 +98,11 @@ class StaffSession(Base):
 
 
 class VirtualKey(Base):
-    """A credential that we issued. `version` grows with each change to it or to its limits."""
+    """A credential that we issued. `version` grows with each change to it or to its limits.
+
+    After a rotation the secret before it works until `previous_until`. `created_by` is a name as it
+    was then, and empty for keys that are older than the column.
+    """
 
     __tablename__ = "virtual_key"
 
@@ -111,8 +116,21 @@ class VirtualKey(Base):
     allowed_models: Mapped[list[str]] = mapped_column(JSON, default=list)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    created_by: Mapped[str] = mapped_column(String(150), default="", server_default=text("''"))
+    previous_digest: Mapped[str | None] = mapped_column(String(64))
+    previous_until: Mapped[datetime | None] = mapped_column(Moment)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     user: Mapped[User] = relationship(back_populates="keys")
+
+
+class KeyOrder(Base):
+    """An order that made or rotated a key, so that one which is sent twice acts once."""
+
+    __tablename__ = "key_order"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(8))
+    at: Mapped[datetime] = mapped_column(Moment)
 
 
 class SpendLimit(Base):
@@ -154,12 +172,24 @@ class TallyColumns:
     latency_ms: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of those entries alone for which a condition holds."""
+    condition = text(where)
+    return Index(
+        f"ix_ledger_entry_{name}",
+        *columns,
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
 class LedgerEntry(TallyColumns, Base):
     """One difference booked for a call, or the adjustment of a reset. Inserted once, never altered.
 
     The cost and the counts are differences: a call is the sum of its entries. The words (outcome,
     confidence, ...) are as known when the entry was made; the last entry has the last word.
     `model` is the catalogue's name of what was asked for, `served_model` the provider's own word.
+    `working` explains the whole cost of the call so far, not the difference (`stores.workings`).
     """
 
     __tablename__ = "ledger_entry"
@@ -167,6 +197,10 @@ class LedgerEntry(TallyColumns, Base):
         UniqueConstraint("request_id", "entry_no"),
         Index("ix_ledger_entry_recent", "admitted_at", "id"),
         Index("ix_ledger_entry_user", "user_id", "admitted_at"),
+        # Few calls have a later entry, and lists have to look for those alone.
+        partial_index("later", "admitted_at", "request_id", where="entry_no > 1"),
+        partial_index("later_user", "user_id", "admitted_at", "request_id", where="entry_no > 1"),
+        partial_index("provider_id", "provider_id", where="provider_id IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -192,7 +226,9 @@ class LedgerEntry(TallyColumns, Base):
     held_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
     price_row: Mapped[str] = mapped_column(String(200))
     price_book: Mapped[str] = mapped_column(String(64))
+    provider_id: Mapped[str | None] = mapped_column(String(160))
     raw_usage: Mapped[str | None] = mapped_column(Text)
+    working: Mapped[str | None] = mapped_column(Text)
     ttft_ms: Mapped[int | None] = mapped_column(Integer)
     admitted_at: Mapped[datetime] = mapped_column(Moment)
     settled_at: Mapped[datetime] = mapped_column(Moment)
@@ -223,12 +259,18 @@ class AccountTotal(Base):
 
 
 class AuditRow(Base):
-    """One line of the audit. It names users without a foreign key: it outlives them."""
+    """One line of the audit. It names users without a foreign key: it outlives them.
+
+    A trigger of its migration refuses every change to a row.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (
         Index("ix_audit_entry_recent", "at", "id"),
-        Index("ix_audit_entry_actor", "actor_user_id", "id"),
+        Index("ix_audit_entry_actor_name", "actor_name", "at", "id"),
+        Index("ix_audit_entry_target_name", "target_name", "at", "id"),
+        Index("ix_audit_entry_action", "action", "at", "id"),
+        Index("ix_audit_entry_result", "result", "at", "id"),
         Index("ix_audit_entry_target", "target_kind", "target_id", "id"),
     )
 
@@ -247,23 +289,3 @@ class AuditRow(Base):
     reason: Mapped[str] = mapped_column(String(500))
     request_id: Mapped[str | None] = mapped_column(String(64))
     result: Mapped[str] = mapped_column(String(16))
-
-
-class OutboxPosition(Base):
-    """The id of the last outbox entry that is in the ledger; moved in the same transaction."""
-
-    __tablename__ = "outbox_position"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    stream_id: Mapped[str] = mapped_column(String(40))
-
-
-class SetAsideEntry(Base):
-    """An outbox entry that could not be booked, kept whole for a person to look at."""
-
-    __tablename__ = "set_aside_entry"
-
-    stream_id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    reason: Mapped[str] = mapped_column(String(200))
-    payload: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(Moment)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 
 from ai_gateway.domain.money import ZERO, Money
+from ai_gateway.stores.outbox_tables import OutboxPosition
 from ai_gateway.stores.rollup_tables import ModelDay, ModelHour, UsageHour
 from ai_gateway.stores.sql_errors import translated_errors
 from ai_gateway.stores.tables import db
@@ -111,15 +112,24 @@ class UsageSumsStore:
     @translated_errors()
     def series(self, *parts: Part, user_id: int | None = None) -> tuple[ModelSumsAt, ...]:
         """The sums of each hour or day of each part, in one statement; a user's are by the hour."""
-        numbered = (_rows(part, number, user_id) for number, part in enumerate(parts))
-        rows = union_all(*numbered).subquery()
-        key = [rows.c[name] for name in ("part", "start", "provider", "model")]
-        sums = [func.sum(rows.c[name]) for name in _SUMMED]
-        query = select(*key, *sums).group_by(*key).order_by(*key)
-        return tuple(
-            ModelSumsAt(part, start, provider, model, _read_sums(numbers))
-            for part, start, provider, model, *numbers in db.session.execute(query)
-        )
+        return tuple(map(_read_row, db.session.execute(_series(parts, user_id))))
+
+    @translated_errors()
+    def present(
+        self, *parts: Part, user_id: int | None = None
+    ) -> tuple[int, tuple[ModelSumsAt, ...]]:
+        """The same, and how often a day that was over was changed until then, in one statement.
+
+        It takes another one where there is nothing to sum.
+        """
+        rows = db.session.execute(_series(parts, user_id).add_columns(_LATE_BOOKINGS)).all()
+        late_bookings = (rows[0][-1] or 0) if rows else self.late_bookings()
+        return late_bookings, tuple(_read_row(row[:-1]) for row in rows)
+
+    @translated_errors()
+    def late_bookings(self) -> int:
+        """How often a day that was over was changed."""
+        return db.session.scalar(select(_LATE_BOOKINGS)) or 0
 
 
 _SUMMED = (
@@ -133,6 +143,23 @@ _SUMMED = (
     "latency_ms",
     "cost_nano_usd",
 )
+
+
+_LATE_BOOKINGS = select(OutboxPosition.late_bookings).scalar_subquery()
+"""The table has one row, or none before the first booking."""
+
+
+def _series(parts: Sequence[Part], user_id: int | None) -> Select[Any]:
+    numbered = (_rows(part, number, user_id) for number, part in enumerate(parts))
+    rows = union_all(*numbered).subquery()
+    key = [rows.c[name] for name in ("part", "start", "provider", "model")]
+    sums = [func.sum(rows.c[name]) for name in _SUMMED]
+    return select(*key, *sums).group_by(*key).order_by(*key)
+
+
+def _read_row(row: Sequence[Any]) -> ModelSumsAt:
+    part, start, provider, model, *numbers = row
+    return ModelSumsAt(part, start, provider, model, _read_sums(numbers))
 
 
 def _rows(part: Part, number: int, user_id: int | None) -> Select[tuple[object, ...]]:

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from ai_gateway.domain.spend_list import OpenWindows, Selection, SpendSort, UserBudgets
-from ai_gateway.stores.budget_columns import UserQuery
 from ai_gateway.stores.budget_use import BudgetUseStore
 from ai_gateway.stores.sql_errors import translated_errors
 from ai_gateway.stores.tables import db
+from ai_gateway.stores.user_sorting import sorting_query
 
 Value = str | int | datetime | None
 Place = tuple[Value, ...]
@@ -50,7 +50,7 @@ class UserPages:
 
     @translated_errors()
     def read(self, windows: OpenWindows, asked: PageAsked) -> UserPage:
-        users = UserQuery(windows)
+        users = sorting_query(windows, asked.sort)
         search = asked.selection.search
         order = users.ordered_by(asked.sort, search, is_descending=asked.is_descending)
         query = (

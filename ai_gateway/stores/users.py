@@ -13,6 +13,7 @@ from ai_gateway.domain.audit import AuditEntry
 from ai_gateway.domain.limits import Scope
 from ai_gateway.domain.roles import Role, read_role
 from ai_gateway.stores.audit import row_of
+from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.sql import transaction
 from ai_gateway.stores.sql_errors import write
 from ai_gateway.stores.tables import (
@@ -166,8 +167,10 @@ class UserTable:
 
         def delete_unused(session: Session) -> None:
             has_keys = exists().where(VirtualKey.user_id == user_id)
-            has_calls = exists().where(LedgerEntry.user_id == user_id)
-            if session.scalar(select(or_(has_keys, has_calls))):
+            has_entries = exists().where(LedgerEntry.user_id == user_id)
+            # Entries of long ago are in files; what they add up to stays.
+            has_sums = exists().where(UsageHour.user_id == user_id)
+            if session.scalar(select(or_(has_keys, has_entries, has_sums))):
                 raise StillNeeded
             user = session.scalars(select(User).where(User.id == user_id)).one()
             before = _facts(user)

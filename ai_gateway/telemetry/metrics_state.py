@@ -56,6 +56,7 @@ FIGURES = (
     ),
     FigureFamily("budget_reset_timestamp_seconds", "When the window of a budget ends.", _BUDGET),
     FigureFamily("budgets", "Budgets by their state, all of them.", ("scope", "state")),
+    FigureFamily("pauses", "What staff paused, by its scope.", ("scope",)),
     FigureFamily(
         "reservations_expired_total",
         "Holds whose lease lapsed, as when their worker died.",
@@ -108,7 +109,17 @@ FIGURES = (
         "user_requests", "Requests of the users with the highest spend.", ("user", "window")
     ),
     FigureFamily("user_tokens", "Tokens of the users with the highest spend.", ("user", "window")),
+    FigureFamily("price_catalog_timestamp_seconds", "When the list of prices was made."),
     FigureFamily("active_users", "Users with a call since the window began.", ("window",)),
+    FigureFamily("task_due_timestamp_seconds", "When a task is due next.", ("task",)),
+    FigureFamily("task_last_run_timestamp_seconds", "When a task last ran.", ("task",)),
+    FigureFamily("task_last_run_duration_seconds", "How long its last run took.", ("task",)),
+    FigureFamily(
+        "task_runs_total",
+        "Runs of a task, by how they ended.",
+        ("task", "outcome"),
+        kind="counter",
+    ),
 )
 
 

@@ -42,7 +42,7 @@ ADMITTED = (
     Outcome.GATEWAY_ERROR,
     Outcome.CANCELLED,
 )
-AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "forbidden")
+AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "forbidden", "paused")
 _WORDS = {True: "true", False: "false"}
 
 PAIR_FAMILIES = (
@@ -97,7 +97,7 @@ class TrafficMetrics:
         )
         auth_failures = Counter(
             "ai_gateway_auth_failures_total",
-            "Requests refused for their virtual key.",
+            "Requests refused for their virtual key, or while their calls are paused.",
             ["reason"],
             registry=registry,
         )

@@ -34,6 +34,13 @@ class WorkerMetrics:
             "Refusals that staff cannot see, since they could not be written in time.",
             registry=registry,
         )
+        self._reload_success = Gauge(
+            "ai_gateway_config_reload_success",
+            "Whether the configuration was read without a fault the last time.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._reload_success.set(1)
         self._in_flight = {operation: in_flight.labels(operation) for operation in METERED}
         self._running = dict.fromkeys(METERED, 0)
         for gauge in self._in_flight.values():
@@ -49,6 +56,10 @@ class WorkerMetrics:
             if now != before:
                 self._running[operation] = now
                 self._in_flight[operation].set(now)
+
+    def config_reloaded(self, success: int) -> None:
+        """1 where this worker read what was published last, 0 where it could not."""
+        self._reload_success.set(success)
 
     def refusals_lost(self, number: int) -> None:
         self._refusals_lost.inc(number)

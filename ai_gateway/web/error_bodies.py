@@ -14,16 +14,20 @@ from ai_gateway.errors import (
     BudgetExhausted,
     BudgetUnavailable,
     CallEnded,
+    ChangedMeanwhile,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
     InvalidRequest,
+    KeyNotFound,
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
     NotPermitted,
+    RequestNotFound,
     RequestTooLarge,
     ResponseNotFound,
+    ServicePaused,
     UnsupportedEncoding,
     UpstreamRateLimited,
     UpstreamRefusedCredential,
@@ -31,6 +35,7 @@ from ai_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
     UserNotFound,
+    UserPaused,
     WrongMethod,
 )
 from ai_gateway.web import error_messages
@@ -81,6 +86,10 @@ def _unavailable_headers(error: GatewayError) -> dict[str, str]:
     return dict(RETRY if is_safe else NO_RETRY)
 
 
+def _not_found(code: str, message: Callable[[GatewayError], str]) -> ErrorRow:
+    return ErrorRow(404, "invalid_request_error", code, "not_found_error", message)
+
+
 ROWS: dict[type[GatewayError], ErrorRow] = {
     InvalidRequest: ErrorRow(
         400, "invalid_request_error", "invalid_request", "invalid_request_error", str
@@ -113,31 +122,23 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "permission_error",
         error_messages.model_not_allowed,
     ),
-    ModelNotFound: ErrorRow(
-        404,
-        "invalid_request_error",
-        "model_not_found",
-        "not_found_error",
-        error_messages.model_not_found,
-    ),
-    ResponseNotFound: ErrorRow(
-        404,
-        "invalid_request_error",
-        "response_not_found",
-        "not_found_error",
-        error_messages.response_not_found,
-    ),
+    ModelNotFound: _not_found("model_not_found", error_messages.model_not_found),
+    ResponseNotFound: _not_found("response_not_found", error_messages.response_not_found),
     NotPermitted: ErrorRow(403, "permission_error", "not_permitted", "permission_error", str),
-    UserNotFound: ErrorRow(
-        404,
-        "invalid_request_error",
-        "user_not_found",
-        "not_found_error",
-        said("There is no user of that number."),
-    ),
-    AddressNotFound: ErrorRow(404, "invalid_request_error", "not_found", "not_found_error", str),
+    UserNotFound: _not_found("user_not_found", said("There is no user of that number.")),
+    KeyNotFound: _not_found("key_not_found", said("There is no key of that id.")),
+    RequestNotFound: _not_found("request_not_found", said("There is no request of that id.")),
+    AddressNotFound: _not_found("not_found", str),
     WrongMethod: ErrorRow(
         405, "invalid_request_error", "method_not_allowed", "invalid_request_error", str
+    ),
+    ChangedMeanwhile: ErrorRow(
+        409,
+        "invalid_request_error",
+        "changed_meanwhile",
+        "invalid_request_error",
+        said("Somebody changed it meanwhile: read it again, and send what you want then."),
+        _always(NO_RETRY),
     ),
     ModelUnpriced: ErrorRow(
         422,
@@ -152,6 +153,22 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "insufficient_quota",
         "rate_limit_error",
         error_messages.budget_exhausted,
+        _always(NO_RETRY),
+    ),
+    UserPaused: ErrorRow(
+        403,
+        "permission_error",
+        "user_paused",
+        "permission_error",
+        error_messages.paused,
+        _always(NO_RETRY),
+    ),
+    ServicePaused: ErrorRow(
+        503,
+        "server_error",
+        "calls_paused",
+        "api_error",
+        error_messages.paused,
         _always(NO_RETRY),
     ),
     UpstreamRateLimited: ErrorRow(

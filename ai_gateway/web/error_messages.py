@@ -12,12 +12,14 @@ from ai_gateway.domain.money import Money
 from ai_gateway.errors import (
     BudgetExhausted,
     CallEnded,
+    CallsPaused,
     GatewayError,
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
     RequestTooLarge,
     ResponseNotFound,
+    ServicePaused,
 )
 
 
@@ -70,6 +72,17 @@ def budget_exhausted(error: GatewayError) -> str:
         f"held by running calls ${_usd(refusal.held)}, needed at most ${_usd(refusal.needed)}. "
         f"It resets at {refusal.resets_at.isoformat().replace('+00:00', 'Z')}."
     )
+
+
+def paused(error: GatewayError) -> str:
+    """The reason is the staff's own text."""
+    if not isinstance(error, CallsPaused):
+        return ""
+    whose = "Your calls"
+    if isinstance(error, ServicePaused):
+        whose = f"Calls to {error.provider}" if error.provider else "All calls"
+    since = error.since.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"{whose} are paused since {since}, so that nothing was sent. Reason: {error.reason}"
 
 
 def _budget_name(scope: str, window: str) -> str:

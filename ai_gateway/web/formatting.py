@@ -69,6 +69,12 @@ def exact_price(pico_usd_per_token: int | None) -> str:
     return f"${whole}.{decimals.rstrip('0').ljust(2, '0')} a token"
 
 
+def exact_pico(pico_usd: int) -> str:
+    """An amount in pico-USD, every digit and no more."""
+    whole, _, decimals = f"{Decimal(pico_usd).scaleb(-12):f}".partition(".")
+    return f"${int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
 def count(number: Amount) -> str:
     """Exact below 10,000; above that three digits with a letter, rounded before it is chosen."""
     number = round(number)
@@ -203,6 +209,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             exact_money,
             price,
             exact_price,
+            exact_pico,
             count,
             exact_count,
             rate,

@@ -6,6 +6,7 @@ too; those with a question of their own are asked it in several ways.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import product
 from urllib.parse import urlencode
 
@@ -14,13 +15,16 @@ from flask.testing import FlaskClient
 from ai_gateway.domain.spend_list import SpendFilter, SpendSort
 from ai_gateway.web import api
 from ai_gateway.web.admin import site
+from ai_gateway.web.api.fields import LARGEST_ID
 from bench.errors import BenchError
 from bench.scale.population import FIRST_DAY, NOW, Population
 
 OVERVIEW, USERS, USER, ACCOUNTS = "overview", "users", "user", "user accounts"
+REQUESTS, BLOCKED = "requests", "blocked requests"
 API_ROOT = api.PREFIX + api.ANALYTICS
 USER_ID = "<int:user_id>"
 PAGE_SIZE = 50
+DEEP = timedelta(days=3)
 RANGES = ("range=24h", "range=7d", "range=30d", "range=month", "")
 CUSTOM = f"range=custom&from={FIRST_DAY:%Y-%m-%d}&to={NOW:%Y-%m-%d}"
 SEARCHES = ("amelia", "example.com", "ia.7", "nobody at all")
@@ -63,6 +67,7 @@ def _pages(people: Population) -> Iterator[Address]:
         "ai-analytics/users": _user_lists,
         f"ai-analytics/users/{USER_ID}": _users,
         "ai-analytics/users/reset": _resets,
+        "ai-analytics/requests": _requests,
         "user": _accounts,
     }
     yield Address("home", "/admin/")
@@ -107,6 +112,18 @@ def _resets(people: Population) -> Iterator[Address]:
     yield _page("reset spend", "ai-analytics/users/reset", urlencode(chosen))
 
 
+def _requests(people: Population) -> Iterator[Address]:
+    """The first page and a deep one, of everything and of what is seldom; and what was refused."""
+    path, deep = "ai-analytics/requests", FIRST_DAY + DEEP
+    turns = ("", urlencode({"page": f"before_{deep.isoformat()}_{LARGEST_ID}"}))
+    for turn, narrowed in product(turns, ("", "outcome=failed", "provider=nobody")):
+        series = "" if narrowed else REQUESTS
+        yield _page(REQUESTS, path, CUSTOM, narrowed, turn, series=series)
+    yield _page(REQUESTS, path, CUSTOM, "unpriced=yes")
+    yield _page(REQUESTS, path, CUSTOM, f"user={people.heaviest}")
+    yield _page(BLOCKED, f"{path}/refused", CUSTOM)
+
+
 def _accounts(people: Population) -> Iterator[Address]:
     last = _last_page(people) - 1
     for sort, page in product(range(5), (0, last)):
@@ -122,6 +139,8 @@ def _api(people: Population) -> Iterator[Address]:
             continue
         rule = endpoint.rule.partition("<")[0]
         is_of_user = rule != endpoint.rule
+        if is_of_user and "user_id" not in endpoint.rule:
+            continue
         path = f"{API_ROOT}{rule}{people.heaviest}/" if is_of_user else API_ROOT + rule
         for question in API_QUESTIONS.get(rule, ("",)):
             asked = f"{path}?{question}".rstrip("?")

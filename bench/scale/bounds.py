@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.scale.addresses import OVERVIEW, USERS
+from bench.scale.addresses import BLOCKED, OVERVIEW, REQUESTS, USERS
 from bench.scale.databases import POSTGRESQL, SQLITE
 from bench.scale.measuring import Counted, Measured
 from bench.scale.memory import Growth
 
-MOST_STATEMENTS = {OVERVIEW: 12, USERS: 6}
+MOST_STATEMENTS = {OVERVIEW: 12, USERS: 6, REQUESTS: 4, BLOCKED: 4}
 MOST_STATEMENTS_ELSEWHERE = 12
 """The look-up of the session, which every request needs, is one of them."""
 

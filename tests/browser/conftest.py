@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from ai_gateway.services.health import LiveState
+from ai_gateway.stores.tables import db
+from tests.alerts import seed_alerts
 from tests.browser.chromium import launch
 from tests.browser.gallery import Served, add_gallery
 from tests.browser.screenshots import log_in
-from tests.browser.sites import Site, running_site
+from tests.browser.sites import Site, running_site, with_channels
 from tests.seeding import NOW, seed_story
 from tests.tools import chromium
 
@@ -61,7 +63,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def full_site() -> Iterator[Site]:
     """A small company with a month behind it; nobody may change what is in it."""
-    with running_site(lambda _admin: seed_story()) as site:
+
+    def seed(_admin: int) -> None:
+        seed_story()
+        seed_alerts(db.engine, NOW)
+
+    with running_site(seed, with_channels) as site:
         yield site
 
 

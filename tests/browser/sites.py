@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ai_gateway.stores.tables import db
+from tests.alerts import MAIL, WEBHOOK, admin_of
 from tests.redis_servers import running_redis
 from tests.seeding import add_user
 from tests.sql_database import opened, sqlite_url
@@ -19,6 +20,11 @@ class Site:
 
     address: str
     staff_app: StaffApp
+
+
+def with_channels(made: StaffApp) -> None:
+    """Let alerts have somewhere to go, as far as pages show."""
+    made.services.alerts = admin_of(made.engine, made.clock, (MAIL, WEBHOOK))
 
 
 @contextmanager

@@ -22,6 +22,8 @@ WIDE = {"width": 1280, "height": 800}
 PHONES = ({"width": 375, "height": 800}, {"width": 320, "height": 640})
 NUMBERS = re.compile(r"\d+|[0-9a-f]{8,}")
 HTML = {"Accept": "text/html"}
+AMOUNT = re.compile(r"\$(0\.\d{2,12}|[1-9][\d,]*\.(\d{2}|\d{9})[MBT]?)")
+"""From a dollar on it has cents, or every digit that there is; never an exponent."""
 
 
 @pytest.fixture(params=["full_site", "empty_site"])
@@ -85,6 +87,8 @@ def has_safe_html(html: str, path: str) -> None:
     silent = r"<script.*?</script>|<option.*?</option>|<[^>]+>"
     shown = re.sub(silent, " ", html, flags=re.DOTALL)
     assert not re.search(r"\b(None|NaN|undefined|Undefined)\b", shown), path
+    for amount in re.findall(r'data-nano-usd="-?\d+"[^>]*>[^<$]*(\$[^<\s]*)', html):
+        assert AMOUNT.fullmatch(amount), (path, amount)
 
 
 def has_its_landmarks(page: Page) -> None:

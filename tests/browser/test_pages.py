@@ -141,31 +141,6 @@ def test_the_first_tab_skips_to_the_content(visit: Start, full_site: Site) -> No
     assert page.locator(":focus").get_attribute("id") == "main"
 
 
-def test_the_keyboard_alone_gets_from_log_in_to_the_exceeded_users(
-    visit: Start, full_site: Site
-) -> None:
-    page = visit(full_site).page
-
-    def tab_to(text: str) -> None:
-        for _ in range(60):
-            page.keyboard.press("Tab")
-            focused = page.locator(":focus")
-            outline = focused.evaluate("e => parseFloat(getComputedStyle(e).outlineWidth)")
-            assert outline >= 2
-            if text in focused.inner_text():
-                return
-        raise AssertionError(text)
-
-    for stop, heading in (("Overview", "AI Analytics"), ("Users", "User spend")):
-        tab_to(stop)
-        page.keyboard.press("Enter")
-        page.get_by_role("heading", level=1, name=heading).wait_for()
-    tab_to("Exceeded")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**filter=exceeded")
-    assert set(page.locator("td.corner .badge").all_inner_texts()) == {"Exceeded"}
-
-
 def test_the_theme_follows_the_system_until_it_is_chosen(visit: Start, full_site: Site) -> None:
     page = visit(full_site, color_scheme="dark").page
 
@@ -217,6 +192,20 @@ def test_the_back_button_restores_what_was_chosen(visit: Start, full_site: Site)
     assert chosen.inner_text() == "24 h"
     page.go_back()
     assert chosen.inner_text() == "30 days"
+
+
+def test_back_and_forward_lead_between_the_pages_of_a_list(visit: Start, full_site: Site) -> None:
+    page = visit(full_site).page
+    page.goto(f"{USERS}?size=25")
+    names = page.locator("tbody th")
+    first = names.all_inner_texts()
+    page.get_by_role("link", name="Next").click()
+    page.wait_for_url("**page=2")
+    second = names.all_inner_texts()
+    page.go_back()
+    assert names.all_inner_texts() == first
+    page.go_forward()
+    assert names.all_inner_texts() == second != first
 
 
 def test_pages_can_be_pictured(visit: Start, full_site: Site, tmp_path: Path) -> None:

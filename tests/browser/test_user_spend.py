@@ -15,7 +15,16 @@ from ai_gateway.stores.tables import AuditRow, db
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
 from tests.browser.sites import Site, running_site
-from tests.seeding import NOW, add_account, add_limit, add_usage, add_user, amount, usd
+from tests.seeding import (
+    NOW,
+    PASSWORD,
+    add_account,
+    add_limit,
+    add_usage,
+    add_user,
+    amount,
+    usd,
+)
 from tests.sql_database import opened, sqlite_url
 from tests.web.staff_app import build, served
 
@@ -78,7 +87,7 @@ def audited() -> int:
 def test_states_are_told_by_word_and_colour(visit: Start, site: Site) -> None:
     page = visit(site).page
     page.goto(USERS)
-    colours = {}
+    colours, signs = {}, {}
     for name, word, value in (
         ("amelia", "Exceeded", 100),
         ("ben", "Exceeded", 97),
@@ -90,6 +99,9 @@ def test_states_are_told_by_word_and_colour(visit: Start, site: Site) -> None:
         bar = shown.locator("progress").first
         assert bar.evaluate("bar => bar.value") == value
         colours[name] = bar.evaluate("bar => getComputedStyle(bar).color")
+        signs[name] = shown.locator(".badge svg").inner_html()
+    # Those who see no colours have a word and a sign.
+    assert len({signs[name] for name in ("amelia", "chloe", "daniel")}) == 3
     assert colours["amelia"] == colours["ben"]
     assert len(set(colours.values())) == 3
     assert "$12.30 of $10.00 · 123 %" in row(page, "amelia").inner_text()
@@ -202,28 +214,36 @@ def test_back_and_forward_and_a_copied_address_show_the_same(visit: Start, site:
     assert re.search(r"filter=warning&sort=email$", other.url)
 
 
-def test_the_keyboard_alone_resets_a_user_and_takes_the_file_along(
+def test_the_keyboard_alone_gets_from_the_log_in_to_a_reset_and_its_file(
     visit: Start, site: Site
 ) -> None:
-    page = visit(site).page
-    page.goto(f"{USERS}?filter=exceeded&sort=user")
-
-    def tab_to(name: str) -> None:
-        for _ in range(80):
-            page.keyboard.press("Tab")
-            focused = page.locator(":focus")
-            if name in (focused.get_attribute("aria-label") or focused.inner_text()):
-                return
-        raise AssertionError(name)
-
-    tab_to("Reset the spend of ben")
+    page = visit(site, None).page
+    page.goto("/login")
+    tab_to(page, "Username")
+    page.keyboard.type("admin")
+    tab_to(page, "Password")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/")
+    for stop, heading in (("Overview", "AI Analytics"), ("Users", "User spend")):
+        tab_to(page, stop)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", level=1, name=heading).wait_for()
+    tab_to(page, "Exceeded")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**filter=exceeded")
+    tab_to(page, "Reset the spend of ben")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Cancel")).to_be_focused()
-    page.get_by_label("Reason").focus()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Reset the spend of ben")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Cancel")).to_be_focused()
+    tab_to(page, "Reason")
     page.keyboard.type("by keys alone")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="ben reset")).to_be_visible()
-    tab_to("CSV")
+    tab_to(page, "CSV")
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "user-spend-2026-11-as-of-2026-11-23.csv"
@@ -231,6 +251,29 @@ def test_the_keyboard_alone_resets_a_user_and_takes_the_file_along(
         found = {line["Username"]: line for line in csv.DictReader(file)}
     assert found["ben"]["Daily Spend"] == "0.000000000"
     assert found["amelia"]["Daily Spend"] == "12.300000000"
+
+
+FOCUSED = """() => {
+    const one = document.activeElement;
+    const label = one.labels?.[0]?.innerText;
+    const outline = parseFloat(getComputedStyle(one).outlineWidth);
+    return one === document.body ? null : [one.ariaLabel || label || one.innerText, outline];
+}"""
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until something of this name has the focus; where it is can be seen all along."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        # Behind the last element the browser itself has the focus.
+        if focused is None:
+            continue
+        words, outline = focused
+        assert outline >= 2, words
+        if name in words:
+            return
+    raise AssertionError(name)
 
 
 def test_without_redis_all_is_shown_as_nearly_and_nothing_can_be_reset(

@@ -20,7 +20,8 @@ from tests.gateway_app import GatewayApp, opened_app
 from tests.money import UTC_ZONE
 from tests.redis_servers import running_redis
 
-pytestmark = pytest.mark.timeout(300)  # more than is promised, so that the promise is what fails
+# The time is more than is promised, so that the promise is what fails.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 PROMISED_SECONDS = 120
 DEFAULT_USD = {Window.DAY: 5, Window.MONTH: 1000}

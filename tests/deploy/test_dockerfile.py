@@ -35,7 +35,7 @@ def run(image: Image, *command: str) -> "subprocess.CompletedProcess[str]":
 def test_nothing_private_and_nothing_made_goes_to_the_builder() -> None:
     tops = {path.parts[0] for path in context_files(PROJECT)}
     assert tops == {
-        "requirements.txt",
+        "requirements.lock",
         "app.py",
         "gunicorn.conf.py",
         "LICENSE",

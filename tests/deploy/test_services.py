@@ -15,7 +15,7 @@ from tests.running import wait_for
 from tests.serve.gateway_process import free_port
 from tests.tools import program
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.long, pytest.mark.postgresql]
 
 CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
 

@@ -16,8 +16,7 @@ from ai_gateway.domain.call import (
 from ai_gateway.domain.clock import system_clock
 from ai_gateway.domain.exchange import Answer, IncomingCall
 from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, LimitKind, Scope
-from ai_gateway.domain.money import Money
+from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, Scope
 from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
 from ai_gateway.domain.virtual_key import KeyStatus
 
@@ -105,12 +104,6 @@ def test_every_count_of_the_usage_is_in_the_tally() -> None:
 def test_key_record_needs_a_limit_for_each_budget() -> None:
     with pytest.raises(ValueError, match="one limit for each budget"):
         key_record((NO_LIMIT,))
-
-
-def test_key_has_a_budget_as_soon_as_one_limit_is_an_amount() -> None:
-    some = Limit(LimitKind.AMOUNT, Money(1))
-    assert not key_record().has_budget
-    assert key_record((*(NO_LIMIT,) * (len(BUDGETS) - 1), some)).has_budget
 
 
 def test_key_names_the_subject_of_each_scope() -> None:

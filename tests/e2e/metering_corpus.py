@@ -143,8 +143,7 @@ def running_corpus(folder: Path) -> Iterator[Corpus]:
         gateway = RunningGateway(folder, {**ENVIRONMENT, "AI_GATEWAY_CONFIG": str(config)})
         try:
             gateway.start()
-            with Operator(gateway) as operator:
-                yield Corpus(operator, upstream)
+            yield Corpus(Operator(gateway), upstream)
         finally:
             gateway.end()
 

@@ -68,8 +68,8 @@ def killed_worker(folder: Path) -> KilledWorker:
     gateway = RunningGateway(folder, {"AI_GATEWAY_ON_DISCONNECT": "cancel"})
     try:
         gateway.start()
-        with Operator(gateway) as operator:
-            caller, leaver, hung, idler = (operator.new_caller() for _ in range(4))
+        operator = Operator(gateway)
+        caller, leaver, hung, idler = (operator.new_caller() for _ in range(4))
         while_hung = _while_valkey_hangs(hung)
         for _, stream in _open(leaver, "[[tokens=2000]] [[pace=20]]", DIALECTS):
             stream.leave()
@@ -126,8 +126,7 @@ def restart(folder: Path) -> Restart:
         counters = {
             scope: caller.account(scope, "month") for scope in ("user", "key", "installation")
         }
-        with Operator(gateway) as operator:
-            user = operator.new_caller()
+        user = Operator(gateway).new_caller()
         streams = _open(user, "[[tokens=80]] [[pace=50]]", DIALECTS)
         processes.kill(processes.child(gateway, "valkey"))
         without = _ask_at_once(user)

@@ -17,6 +17,8 @@ from tests.e2e.caller import DIALECTS, Answer, Caller, Stream
 from tests.e2e.operating import Operator
 from tests.running import RunningGateway, wait_for
 
+pytestmark = pytest.mark.long
+
 STREAMS = 50
 PROMPT = "[[tokens=2000]] [[pace=50]]"
 LEASES = "{agw}:leases"
@@ -42,9 +44,7 @@ def massacre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Massacre]:
     gateway = RunningGateway(tmp_path_factory.mktemp("massacre"))
     try:
         gateway.start()
-        with Operator(gateway) as operator:
-            caller = operator.new_caller()
-        yield _massacre(gateway, caller)
+        yield _massacre(gateway, Operator(gateway).new_caller())
     finally:
         gateway.end()
 

@@ -21,6 +21,8 @@ from tests.e2e.metering_corpus import (
 )
 from tests.providers.cases import Case, cases_in_scope, events_of, shown_events
 
+pytestmark = pytest.mark.long
+
 DELIVERIES = all_deliveries()
 WHOLE = [number for number, one in enumerate(DELIVERIES) if not one.is_cut]
 CUT = [number for number, one in enumerate(DELIVERIES) if one.is_cut]

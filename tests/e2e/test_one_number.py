@@ -16,6 +16,8 @@ import pytest
 from tests.e2e.caller import DIALECTS, Caller, Dialect, left_open, metric, request, usd
 from tests.running import RunningGateway, wait_for
 
+pytestmark = pytest.mark.long
+
 TOOLS: dict[Dialect, list[object]] = {
     "openai": [{"type": "function", "function": {"name": "weather", "parameters": {}}}],
     "anthropic": [{"name": "weather", "input_schema": {"type": "object"}}],

@@ -15,6 +15,8 @@ from simulator.calls import CallFacts
 from tests.e2e.caller import DIALECTS, MODELS, Answer, Caller, Dialect, left_open
 from tests.running import RunningGateway
 
+pytestmark = pytest.mark.long
+
 SILENT = f"[[tokens=4]] [[silence={PING_SECONDS * 1_000 + 1_500}]]"
 NOTICED_SECONDS = 2 * PING_SECONDS + 5
 """The first ping to a client that has left is answered by a reset, the second one fails."""

@@ -26,12 +26,21 @@ from tests.sql_database import counted_statements
 CALLS = 20
 SCRIPTS = Path(__file__).parents[2] / "ai_gateway" / "stores" / "scripts"
 EPOCH_IS_ASKED = ("HGET", redis_keys.META, "epoch")
-"""The one thing that a worker asks by itself, once a second, however many calls run."""
+PRICES_ARE_ASKED = ("GET", redis_keys.CONFIG_VERSION)
+BY_ITSELF = (EPOCH_IS_ASKED, PRICES_ARE_ASKED)
+"""What a worker asks by itself, each once a second, however many calls run."""
 
 Command = tuple[str, ...]
 
 REFUSED = ("XADD", redis_keys.REFUSALS)
 """What was refused is written down a second later, by a thread of its own."""
+
+GREETING, NAMING = ("HELLO", "3"), ("CLIENT", "SETINFO")
+"""What redis-py says on a new connection, which stays in the pool from then on."""
+
+THREADS_BESIDE_CALLS = 2
+"""One asks for the epoch, one writes down refusals. A call that comes while they hold the pooled
+connections opens one more, once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,17 @@ class Seen:
 
     @property
     def by_itself(self) -> int:
-        return self.commands.count(EPOCH_IS_ASKED)
+        return max(self.commands.count(question) for question in BY_ITSELF)
+
+    @property
+    def opened(self) -> int:
+        """How many connections were opened."""
+        return self.commands.count(GREETING)
 
     @property
     def for_calls(self) -> list[str]:
         """All the rest, scripts by their names; what nobody knows counts as well."""
-        rest = [one for one in self.commands if one != EPOCH_IS_ASKED and one[:2] != REFUSED]
+        rest = [one for one in self.commands if not _is_beside_calls(one)]
         return [_script_of(command) or " ".join(command) for command in rest]
 
 
@@ -88,6 +102,10 @@ class Watch:
                 return tuple(told["command"].split(" "))
 
 
+def _is_beside_calls(command: Command) -> bool:
+    return command in (*BY_ITSELF, GREETING) or command[:2] in (REFUSED, NAMING)
+
+
 def _script_of(command: Command) -> str | None:
     names = {sha1(path.read_bytes()).hexdigest(): path.stem for path in SCRIPTS.glob("*.lua")}  # noqa: S324 - the server's own name for a script
     return names.get(command[1]) if command[0] == "EVALSHA" else None
@@ -119,6 +137,7 @@ def test_call_is_two_round_trips_and_no_sql(
         seen = watch.take()
     assert seen.for_calls == ["reserve", "settle"] * CALLS
     assert seen.by_itself <= seen.seconds + 1
+    assert seen.opened <= THREADS_BESIDE_CALLS
     assert statements == []
 
 
@@ -146,7 +165,8 @@ def test_count_sees_what_is_not_of_a_call(app: GatewayApp, server: RedisServer) 
     key = app.make_key()
     with app.app.app_context(), counted_statements(db.engine) as statements, Watch(server) as watch:
         app.client.get("/v1/models", headers={"authorization": f"Bearer {key}"})
-        assert [command.split(" ")[0] for command in watch.take().for_calls] == ["HMGET"]
+        # The key and the house rules, sent together.
+        assert [command.split(" ")[0] for command in watch.take().for_calls] == ["HMGET", "HMGET"]
         assert not statements
         app.flask("user", "list")
         assert statements

@@ -20,7 +20,6 @@ from tests.gateway_app import ANTHROPIC, OPENAI, GatewayApp, credential, opened_
 from tests.langsmith.stand_in import StandIn
 from tests.redis_servers import RedisServer, running_redis
 from tests.running import wait_for
-from tests.seeding import PASSWORD
 from tests.web.staff_app import log_in
 
 CANARY = "canary-7f3a91"
@@ -263,7 +262,7 @@ def test_the_key_of_langsmith_is_on_no_page_and_in_no_answer(
 def test_pages_lead_to_the_run_and_to_the_errors_without_asking(
     gateway: GatewayApp, server: RedisServer, stand_in: StandIn
 ) -> None:
-    log_in(gateway.client, gateway.make_user("--role", "viewer", "--password", PASSWORD))
+    log_in(gateway.client, gateway.make_staff("--role", "viewer"))
     overview = gateway.client.get("/admin/ai-analytics/").text
     assert "NotChecked" in overview
     assert "View in LangSmith" not in overview

@@ -17,6 +17,8 @@ from tests.e2e.processes import workers
 from tests.langsmith.stand_in import StandIn
 from tests.running import RunningGateway, wait_for
 
+pytestmark = pytest.mark.long
+
 PATIENCE_SECONDS = 15
 """A stop takes a few seconds without tracing; the drain of traces is three more."""
 

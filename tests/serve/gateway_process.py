@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -25,6 +26,7 @@ from ai_gateway.serve import main
 sys.exit(main(Path(sys.argv[1]), ready_within_seconds=float(sys.argv[2])))
 """
 LONGEST_SECONDS = 40.0
+TWO_WORKERS = {"WEB_CONCURRENCY": "2"}
 
 
 def wait_until(is_so: Callable[[], object], what: str) -> None:
@@ -59,7 +61,7 @@ class Gateway:
             "PYTHONWARNINGS": "error::DeprecationWarning",
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
-            "WEB_CONCURRENCY": "2",
+            "WEB_CONCURRENCY": "1",
             "AI_GATEWAY_DATA_DIR": str(self.data_dir),
             "AI_GATEWAY_SIMULATOR": "off",
             "STANDIN_LOG": str(self.log),
@@ -108,6 +110,26 @@ class Gateway:
             return self.get("/health/ready") == "ready"
         except OSError:
             return False
+
+    def slots(self) -> dict[int, int]:
+        """The slots of the workers that answer, with the number of each one's process."""
+        found: dict[int, int] = {}
+        for _ in range(20):
+            with suppress(OSError):  # the worker that had the connection was killed
+                slot, process = self.get("/slot").split()
+                found[int(slot)] = int(process)
+        return found
+
+    def answering(self, workers: int) -> dict[int, int]:
+        """Likewise, once so many answer: on a busy machine one may take a handful of requests."""
+        found: dict[int, int] = {}
+
+        def all_answer() -> bool:
+            found.update(self.slots())
+            return len(found) >= workers
+
+        wait_until(all_answer, f"{workers} workers answer")
+        return found
 
     def store(self) -> "redis.Redis":
         return redis.Redis.from_url(redis_url(self.data_dir), decode_responses=True)

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from tests.serve.gateway_process import PROJECT, STANDIN, Gateway, wait_until
+from tests.serve.gateway_process import PROJECT, STANDIN, TWO_WORKERS, Gateway, wait_until
+
+pytestmark = pytest.mark.long
 
 STREAM = "GET /stream{} HTTP/1.1\r\nHost: x\r\n\r\n"
 GRACE_SECONDS = 10
@@ -23,7 +25,7 @@ def server(gateway: Gateway) -> Iterator[subprocess.Popen[bytes]]:
     """Gunicorn without a supervisor, with a shorter grace and one worker."""
     command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py")]
     command += ["--graceful-timeout", str(GRACE_SECONDS), "app:app"]
-    environment = {**gateway.environment, "WEB_CONCURRENCY": "1", "STANDIN_NO_VALKEY": "1"}
+    environment = {**gateway.environment, "STANDIN_NO_VALKEY": "1"}
     with (
         gateway.stderr.open("wb") as stderr,
         subprocess.Popen(command, cwd=STANDIN, env=environment, stderr=stderr) as process,
@@ -42,34 +44,12 @@ def has_worker(gateway: Gateway) -> bool:
     return True
 
 
-def slots(gateway: Gateway) -> dict[int, int]:
-    """The slots of the workers that answer, with the number of each one's process."""
-    found: dict[int, int] = {}
-    for _ in range(20):
-        with suppress(OSError):  # the worker that had the connection was killed
-            slot, process = gateway.get("/slot").split()
-            found[int(slot)] = int(process)
-    return found
-
-
-def answering(gateway: Gateway, workers: int) -> dict[int, int]:
-    """Likewise, once so many answer: on a busy machine one may take a whole handful of requests."""
-    found: dict[int, int] = {}
-
-    def all_answer() -> bool:
-        found.update(slots(gateway))
-        return len(found) >= workers
-
-    wait_until(all_answer, f"{workers} workers answer")
-    return found
-
-
 def process_in(gateway: Gateway, slot: int) -> int:
     """The number of the process that answers from a slot."""
     found: dict[int, int] = {}
 
     def answers() -> bool:
-        found.update(slots(gateway))
+        found.update(gateway.slots())
         return slot in found
 
     wait_until(answers, f"slot {slot} answers")
@@ -94,20 +74,20 @@ def kill_worker(gateway: Gateway, slot: int) -> None:
     """Kill the worker of a slot and wait until a new one answers from there."""
     killed = process_in(gateway, slot)
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: slots(gateway).get(slot, killed) != killed, f"slot {slot} answers again")
+    wait_until(lambda: gateway.slots().get(slot, killed) != killed, f"slot {slot} answers again")
 
 
 def test_new_worker_takes_the_slot_of_the_one_that_died(gateway: Gateway) -> None:
-    gateway.start()
-    other = answering(gateway, 2)[1]
+    gateway.start(TWO_WORKERS)
+    other = gateway.answering(2)[1]
     kill_worker(gateway, 0)
     assert process_in(gateway, 1) == other
     kill_worker(gateway, 1)
-    assert set(answering(gateway, 2)) == {0, 1}
+    assert set(gateway.answering(2)) == {0, 1}
 
 
 def test_folder_of_metrics_does_not_grow_when_workers_die(gateway: Gateway) -> None:
-    gateway.start({"WEB_CONCURRENCY": "1"})
+    gateway.start()
     metrics = gateway.data_dir / "metrics"
     for _ in range(20):
         kill_worker(gateway, 0)
@@ -165,6 +145,41 @@ def test_application_settles_once_more_when_a_worker_ends(
     worker = int(gateway.get("/slot").split()[1])
     stop(server)
     assert gateway.notes() == [f"streams ended {worker}"]
+
+
+SIGNALLED_AT_ITS_FORK = f"""
+import os, runpy, signal, sys
+globals().update(runpy.run_path("{PROJECT / "gunicorn.conf.py"}"))
+theirs = post_fork
+
+def post_fork(server, worker):
+    is_before = os.environ["STANDIN_SIGNALLED"] == "before"
+    for hook in (end, theirs) if is_before else (theirs, end):
+        hook(server, worker)
+
+def end(server, worker):
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_worker_that_shall_stop_before_it_has_begun_does_so(
+    gateway: Gateway, tmp_path: Path, moment: str
+) -> None:
+    """Before our hook or after it; both are before gunicorn gives a worker handlers of its own."""
+    config = tmp_path / "signalled.conf.py"
+    config.write_text(SIGNALLED_AT_ITS_FORK)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(config), "app:app"]
+    environment = {**gateway.environment, "STANDIN_SIGNALLED": moment}
+    with (
+        gateway.stderr.open("wb") as stderr,
+        subprocess.Popen(command, cwd=STANDIN, env=environment, stderr=stderr) as process,
+    ):
+        try:
+            wait_until(gateway.notes, "a worker has ended as one that was asked to")
+        finally:
+            process.kill()
+    assert gateway.notes()[0].startswith("streams ended ")
 
 
 def test_wrong_setting_ends_gunicorn_with_one_line(gateway: Gateway) -> None:

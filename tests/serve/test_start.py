@@ -10,6 +10,8 @@ import pytest
 from ai_gateway.serve.programs import DEMO_CONFIG
 from tests.serve.gateway_process import Gateway, wait_until
 
+pytestmark = pytest.mark.long
+
 
 def assert_refused(gateway: Gateway, *words: str) -> None:
     assert gateway.wait() == 2

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.gateway_process import Gateway, wait_until
+from tests.serve.gateway_process import TWO_WORKERS, Gateway, wait_until
+
+pytestmark = pytest.mark.long
 
 KILLED = 128 + signal.SIGKILL
 
@@ -67,7 +69,7 @@ def test_end_of_gunicorn_ends_everything_with_its_code(gateway: Gateway) -> None
 
 
 def test_children_die_with_a_supervisor_that_was_killed(gateway: Gateway) -> None:
-    gateway.start({"AI_GATEWAY_SIMULATOR": "on"})
+    gateway.start({"AI_GATEWAY_SIMULATOR": "on", **TWO_WORKERS})
     assert len(gateway.processes()) == 7  # itself, Valkey, simulator, bookkeeper, master, 2 workers
     gateway.send(signal.SIGKILL)
     gateway.wait()
@@ -88,11 +90,14 @@ def test_start_after_a_kill_waits_for_what_is_left(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_stop_is_clean_and_goes_from_gunicorn_to_valkey(gateway: Gateway, number: int) -> None:
-    gateway.start()
+    gateway.start(TWO_WORKERS)
+    # The welcome comes with the first worker that answers; the second may still be starting.
+    workers = gateway.answering(2).values()
+    wait_until(lambda: "bookkeeper started" in gateway.notes(), "the bookkeeper runs")
     gateway.send(number)
     assert gateway.wait() == 0
     *streams, last = gateway.notes()[-3:]
-    assert all(note.startswith("streams ended") for note in streams)
+    assert set(streams) == {f"streams ended {worker}" for worker in workers}
     assert last == "bookkeeper stopped, valkey answers True"
     assert gateway.said() == []
     assert gateway.processes() == {}

@@ -9,6 +9,7 @@ import redis
 
 from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, BudgetState, Scope, Window, state_of
+from ai_gateway.domain.money import PICO_PER_NANO
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.errors import (
     BudgetExhausted,
@@ -23,9 +24,9 @@ from ai_gateway.services.admission import (
     STALE_REPEATS,
     Admission,
     AdmissionRules,
-    KeyRing,
     forget_at,
 )
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.stores.outbox import Outbox
 from ai_gateway.stores.virtual_keys import KeyCopies
 from tests.services.workbench import (
@@ -180,8 +181,26 @@ def test_refusal_tells_what_is_spent_and_held(bench: Workbench) -> None:
     held = bench.held(key)
     with pytest.raises(BudgetExhausted) as caught:
         bench.admit(key, max_tokens=900)
-    assert caught.value.refusal.held == held
-    assert caught.value.refusal.spent == 0
+    refusal = caught.value.refusal
+    assert (refusal.held, refusal.spent) == (held, 0)
+    hold = refusal.hold
+    assert hold is not None
+    assert (hold.output_tokens, hold.asked_tokens) == (900, 900)
+    room = 10_000 - held
+    affordable = (room * PICO_PER_NANO - hold.input_pico_usd) // hold.output_pico_usd
+    assert hold.affordable_tokens == affordable > 0
+    needed = hold.input_pico_usd + 900 * hold.output_pico_usd
+    assert refusal.needed == -(-needed // PICO_PER_NANO)
+
+
+def test_a_refused_call_without_a_cap_tells_the_least_that_would_have_done(
+    bench: Workbench,
+) -> None:
+    with pytest.raises(BudgetExhausted) as caught:
+        bench.admit(bench.make_key(user_day(1_000)))
+    hold = caught.value.refusal.hold
+    assert hold is not None
+    assert (hold.output_tokens, hold.asked_tokens) == (LEAST_OUTPUT_TOKENS, UNCAPPED)
 
 
 def test_refusal_marks_the_budget_and_success_takes_the_mark_away(bench: Workbench) -> None:
@@ -371,9 +390,9 @@ class OldCopies:
         self._record = record
         self.loads = 0
 
-    def load(self, _key_id: str) -> tuple[KeyRecord, str]:
+    def load_with_rules(self, _key_id: str) -> tuple[tuple[KeyRecord, str], None]:
         self.loads += 1
-        return self._record, "1.00000000"
+        return (self._record, "1.00000000"), None
 
 
 def test_key_that_changes_for_ever_ends_as_unavailable(bench: Workbench) -> None:

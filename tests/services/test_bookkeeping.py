@@ -22,22 +22,23 @@ from ai_gateway.domain.money import Money
 from ai_gateway.domain.roles import Role
 from ai_gateway.errors import BudgetUnavailable, GatewayUnavailable
 from ai_gateway.services.bookkeeping import BATCH_ENTRIES, Bookkeeper, BookkeeperStores
-from ai_gateway.services.key_admin import KeyAdmin, KeyOptions
+from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.verification import Difference, Verification
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.outbox import Outbox
+from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.tables import (
     AccountTotal,
     Base,
     LedgerEntry,
-    SetAsideEntry,
 )
 from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyTable
 from tests import postgresql
 from tests.engines import another_writer, let_go, opened_engine
+from tests.keys import issue
 from tests.money import UTC_ZONE, MoneyStore, admitted_call, finished_call, floor, limits
 from tests.postgresql import running_postgresql
 from tests.redis_servers import RedisServer, running_redis
@@ -320,7 +321,7 @@ class TestRestoring:
     def test_keys_and_counters_come_back(self, office: Office) -> None:
         users = UserTable(office.engine)
         user_id = users.add("ann", "a@b", password_hash=None, role=Role.NONE, now=office.now)
-        office.admin.create_key(user_id, KeyOptions())
+        issue(office.admin, user_id)
         [record] = office.table.records()
         call = admitted_call("req_1", record=record, admitted_at=office.now)
         office.store.reserve(call)

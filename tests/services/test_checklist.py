@@ -1,12 +1,19 @@
 """The lines of the checklist, also those that no running gateway shows: parts that are away."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import pytest
 
+from ai_gateway.domain.house_rules import (
+    EVERYTHING,
+    Pause,
+    PauseTarget,
+    provider_pause,
+    user_pause,
+)
 from ai_gateway.domain.money import ZERO
 from ai_gateway.errors import BudgetUnavailable, GatewayUnavailable
 from ai_gateway.services.checklist import (
@@ -70,8 +77,14 @@ def checklist(
     is_migrated: Callable[[], bool] = lambda: True,
     choices: SetUpChoices = PLAIN,
     tracing: TracingHealth = TRACING_OFF,
+    pauses: Sequence[Pause] = (),
 ) -> Checklist:
-    return Checklist(SetUpSources(is_migrated, steps, redis, lambda: tracing), choices)
+    sources = SetUpSources(is_migrated, steps, redis, lambda: tracing, lambda: pauses)
+    return Checklist(sources, choices)
+
+
+def a_pause(target: PauseTarget, name: str = "") -> Pause:
+    return Pause(target, name, "Keys leaked.", NOW, "ada")
 
 
 def states(made: Checklist) -> dict[str, str]:
@@ -164,6 +177,7 @@ def test_what_is_missing_is_the_one_thing_to_mend_and_makes_it_incomplete(
                 "Virtual key made",
                 "First call made",
                 "Dashboard shows it",
+                "Calls not paused",
             },
         ),
         (
@@ -194,6 +208,25 @@ def test_a_call_that_waits_to_be_booked_is_made_and_not_shown() -> None:
     assert (found["First call made"], found["Dashboard shows it"]) == ("done", "open")
 
 
+def test_while_everything_is_paused_no_call_can_be_served() -> None:
+    lines = checklist(pauses=[a_pause(EVERYTHING), a_pause(user_pause(7), "ben")]).lines()
+    (line,) = [line for line in lines if line.name == "Calls not paused"]
+    assert line.state is LineState.MISSING
+    assert "ada" in line.next_step.words
+    assert "Keys leaked." in line.next_step.words
+    assert line.next_step.text == "flask pause lift --everything"
+    assert not is_complete(lines)
+
+
+def test_a_pause_of_some_is_worth_knowing_and_no_more() -> None:
+    some = [a_pause(provider_pause("openai"), "openai"), a_pause(user_pause(7), "ben")]
+    lines = checklist(pauses=some).lines()
+    (line,) = [line for line in lines if line.name == "Calls not paused"]
+    assert line.is_done
+    assert "openai, ben" in line.remark
+    assert is_complete(lines)
+
+
 def test_a_simulator_is_said_plainly() -> None:
     made = checklist(choices=SetUpChoices(("openai",), is_simulated=True))
     (line,) = [line for line in made.lines() if line.name == "Provider configured"]
@@ -207,7 +240,7 @@ def test_every_line_that_is_left_has_a_next_step() -> None:
     lines = [
         *checklist(is_migrated=sql_away, redis=redis_away).lines(),
         *checklist(is_migrated=lambda: False, redis=lambda: poor, choices=SetUpChoices(())).lines(),
-        *checklist(steps=lambda: fresh).lines(),
+        *checklist(steps=lambda: fresh, pauses=[a_pause(EVERYTHING)]).lines(),
     ]
     left = [line for line in lines if line.is_left]
     assert {line.name for line in left} == {line.name for line in lines}

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ai_gateway.domain.limits import Account, Budget, Scope, Window, window_end, window_id
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
+from ai_gateway.domain.tasks import FinishedRun, RunOutcome, TaskName
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
 from ai_gateway.services.figures import (
@@ -26,13 +27,21 @@ from ai_gateway.services.figures import (
     UserFigures,
 )
 from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.pauses import PauseFigures
+from ai_gateway.services.price_book import PriceFigures, PriceRecords
+from ai_gateway.services.task_report import TaskFigures
 from ai_gateway.services.verification import Verification
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.figure_sums import FigureSums
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.live_counters import LiveCounters
 from ai_gateway.stores.open_holds import OpenHolds
+from ai_gateway.stores.pauses import PauseActs
+from ai_gateway.stores.price_entries import PriceEntryTable
+from ai_gateway.stores.price_lists import PriceListTable
+from ai_gateway.stores.published_prices import PublishedPrices
 from ai_gateway.stores.tables import SpendLimit, User, VirtualKey
+from ai_gateway.stores.tasks import Claim, TaskTable
 from ai_gateway.stores.virtual_keys import KeyTable
 from ai_gateway.telemetry.metrics_state import FIGURES, PAIR
 from tests.engines import opened_engine
@@ -71,6 +80,17 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgresql_url")
     with opened_engine(url) as opened:
         yield opened
+
+
+class LedgerThatGoes(Ledger):
+    """A ledger whose database is away when it is told so."""
+
+    is_away = False
+
+    def position(self) -> str:
+        if self.is_away:
+            raise GatewayUnavailable
+        return super().position()
 
 
 class Site:
@@ -121,8 +141,27 @@ class Site:
             FigureSource("holds", 5, holds.read),
             FigureSource("budgets", 15, budgets.read),
             FigureSource("users", 30, UserFigures(self.sums, UTC_ZONE).read),
+            FigureSource("pauses", 5, PauseFigures(PauseActs(self.engine)).read),
             FigureSource("pairs", 60, PairFigures(self.sums).read),
             FigureSource("reconcile", 60, reconcile.read),
+            FigureSource("prices", 60, PriceFigures(self.prices()).read),
+            FigureSource("tasks", 30, TaskFigures(TaskTable(self.engine)).read),
+        )
+
+    def run_task(self) -> None:
+        """Let one task have been run."""
+        tasks, minute = TaskTable(self.engine), timedelta(minutes=1)
+        tasks.schedule({TaskName.STAFF_SESSIONS: NOW})
+        tasks.claim(TaskName.STAFF_SESSIONS, Claim("one", NOW, NOW + minute), due_by=NOW)
+        tasks.finish(
+            TaskName.STAFF_SESSIONS, "one", FinishedRun(RunOutcome.OK, minute, "done", NOW + minute)
+        )
+
+    def prices(self) -> PriceRecords:
+        return PriceRecords(
+            PriceEntryTable(self.engine),
+            PriceListTable(self.engine),
+            PublishedPrices(self.store.client),
         )
 
     def read(self, name: str) -> FigureMap:
@@ -347,6 +386,7 @@ class TestPublishing:
     def test_every_declared_figure_is_published_and_no_other(self, small_site: Site) -> None:
         small_site.store.reserve(admitted_call("req_1", 30, admitted_at=NOW))
         small_site.spend(1, 5)
+        small_site.run_task()
         small_site.bookkeeper()._run_due()
         published = small_site.store.published.figures()
         families = {name.split("|")[0]: len(name.split("|")) - 1 for name in published}
@@ -377,6 +417,27 @@ class TestPublishing:
         published = small_site.store.published.figures()
         assert "active_users|day" not in published
         assert published["ledger_spend_usd|day"] == "0"
+
+    def test_the_lag_is_told_while_the_ledger_is_away(self, small_site: Site) -> None:
+        store = small_site.store
+        ledger = LedgerThatGoes(small_site.engine, UTC_ZONE)
+        figures = Figures(store.published, ledger, store.outbox, small_site.clock)
+        figures.write()
+        store.reserve(admitted_call("req_1", 30, admitted_at=NOW))
+        store.meter.settle(admitted_call("req_1", 30, admitted_at=NOW), finished_call(5))
+        ledger.is_away = True
+        figures.write()
+        published = store.published.figures()
+        assert float(published["ledger_lag_seconds"]) >= 0
+        assert "ledger_spend_usd|day" not in published
+
+    def test_nothing_is_told_of_a_ledger_that_never_was_there(self, small_site: Site) -> None:
+        ledger = LedgerThatGoes(small_site.engine, UTC_ZONE)
+        ledger.is_away = True
+        store = small_site.store
+        with pytest.raises(GatewayUnavailable):
+            Figures(store.published, ledger, store.outbox, small_site.clock).write()
+        assert store.published.figures() == {}
 
     def test_events_of_all_bookkeepers_are_added_up(self, small_site: Site) -> None:
         for _ in range(2):

@@ -16,10 +16,12 @@ from ai_gateway.providers.provider import Provider
 from ai_gateway.services.admission import Admitted
 from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
 from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.models import PriceBook
 from ai_gateway.services.recovery import Recovery
 from ai_gateway.services.settlement import SettlementMemory
 from ai_gateway.services.verification import Verification
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.catalog import Catalog
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Heartbeat, Meter
@@ -40,6 +42,7 @@ from tests.redis_servers import RedisServer, running_redis
 from tests.sql_database import sqlite_url
 
 PROVIDER = Provider("openai", "openai", "http://127.0.0.1:1", "key")
+BOOK = PriceBook(Catalog({}))
 
 
 @dataclass
@@ -107,7 +110,7 @@ class Worker:
 
 
 def admitted(call: AdmittedCall) -> Admitted:
-    return Admitted(call, PROVIDER, call.model, None, UNLIMITED, 10)
+    return Admitted(call, PROVIDER, call.model, None, UNLIMITED, 10, BOOK)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +195,18 @@ def test_settled_call_that_redis_forgot_is_booked_once(worker: Worker, books: in
     assert worker.sums()["req_later"] == (7, [1])
     assert worker.store.counters(call) == [(47, 0)] * 5
     assert worker.is_proved()
+
+
+def test_roll_back_that_a_worker_notices_first_is_counted_once(worker: Worker) -> None:
+    call = worker.admit("req_settled")
+    before = snapshot(worker)
+    worker.settle(call, 40)
+    go_back(worker, before)
+    worker.settle(worker.admit("req_later"), 7)
+    for _ in range(2):
+        worker.recovery.watch()
+    counted = worker.store.published.figures()["ledger_epoch_rollbacks_total"]
+    assert counted == "1"
 
 
 def test_emptied_redis_gets_the_counters_of_the_ledger(worker: Worker) -> None:

@@ -14,7 +14,7 @@ from ai_gateway.domain.audit import COMMAND_LINE, Actor
 from ai_gateway.domain.roles import Role
 from ai_gateway.domain.virtual_key import KeyStatus
 from ai_gateway.services.audit import Audit
-from ai_gateway.services.key_admin import KeyAdmin, KeyOptions
+from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.password_rules import MIN_CHARACTERS
 from ai_gateway.services.user_admin import (
     MAX_NAME_CHARACTERS,
@@ -30,6 +30,7 @@ from ai_gateway.stores.tables import AuditRow, StaffSession, User
 from ai_gateway.stores.users import UserTable
 from ai_gateway.stores.virtual_keys import KeyCopies, KeyTable
 from tests.engines import opened_engine
+from tests.keys import issue
 from tests.services.workbench import NOW, SetClock
 from tests.sql_database import sqlite_url
 from tests.web.staff_app import NO_REDIS
@@ -358,7 +359,7 @@ def test_keys_of_a_disabled_user_stop_at_once_and_come_back(
 ) -> None:
     admin, keys = admin_on(engine, redis_client), keys_on(engine, redis_client)
     user_id = admin.create(new(), ADA)
-    key_id = keys.create_key(user_id, KeyOptions()).split("_")[1]
+    key_id = issue(keys, user_id).split("_")[1]
     copies = KeyCopies(redis_client)
     for is_enabled, status in ((False, KeyStatus.REVOKED), (True, KeyStatus.ACTIVE)):
         before = copies.load(key_id)
@@ -373,14 +374,14 @@ def test_keys_of_a_disabled_user_stop_at_once_and_come_back(
 
 def test_it_is_told_when_keys_could_not_be_reached(admin: UserAdmin) -> None:
     user_id = admin.create(new(), ADA)
-    admin._keys.create_key(user_id, KeyOptions())
+    issue(admin._keys, user_id)
     assert not admin.set_enabled(user_id, ADA, is_enabled=False)
 
 
 def test_a_user_with_keys_is_disabled_instead_of_deleted(admin: UserAdmin, engine: Engine) -> None:
     user_id = admin.create(new(), ADA)
     with connect(NO_REDIS) as away:
-        keys_on(engine, away).create_key(user_id, KeyOptions())
+        issue(keys_on(engine, away), user_id)
     with pytest.raises(UserAdminError, match="disable it instead"):
         admin.delete(user_id, ADA)
     assert stored(engine, user_id).username == "ann"

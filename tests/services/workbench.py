@@ -32,11 +32,12 @@ from ai_gateway.providers.anthropic_dialect import AnthropicDialect
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.provider import Provider
 from ai_gateway.providers.registry import Registry
-from ai_gateway.services.admission import Admission, AdmissionRules, Admitted, KeyRing
+from ai_gateway.services.admission import Admission, AdmissionRules, Admitted
 from ai_gateway.services.callers import Callers
 from ai_gateway.services.counting import TokenCounter
 from ai_gateway.services.dispatch import Dispatch
 from ai_gateway.services.free_calls import FreeCalls
+from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.services.models import ModelDirectory
 from ai_gateway.services.open_calls import OpenCalls
 from ai_gateway.services.proxy import Proxy
@@ -159,7 +160,7 @@ class Workbench:
             rules=AdmissionRules(ZONE, UNCAPPED, options.is_enforced),
         )
         self.settlement = Settlement(
-            self.meter, self.models, counter=self.counter, observers=observers, clock=self.clock
+            self.meter, counter=self.counter, observers=observers, clock=self.clock
         )
         # No test here takes Redis its memory, so that the ledger is never asked.
         records = LostRecords(client, create_engine("sqlite://"))

@@ -22,14 +22,13 @@ from ai_gateway.stores.ledger import (
     UnbookableBatch,
 )
 from ai_gateway.stores.outbox import FIRST_POSITION
+from ai_gateway.stores.outbox_tables import OutboxPosition, SetAsideEntry
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.rollups import local_hour
 from ai_gateway.stores.tables import (
     AccountTotal,
     Base,
     LedgerEntry,
-    OutboxPosition,
-    SetAsideEntry,
     TallyColumns,
 )
 from tests.engines import opened_engine
@@ -126,6 +125,18 @@ class TestBooking:
         books.book(outbox_entry(1, MOST), outbox_entry(2, 1))
         assert books.totals()["installation:0:2026-11"] == MOST + 1
         assert books.ledger.total_cost() == MOST + 1
+
+    def test_only_what_changes_a_day_that_is_over_is_counted_as_late(self, books: Books) -> None:
+        midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+        late = outbox_entry(2, admitted_at=midnight - timedelta(microseconds=1))
+        for batch, count in (
+            ([outbox_entry(1, admitted_at=midnight)], 0),
+            ([late, outbox_entry(3)], 1),
+            ([outbox_entry(4)], 1),
+        ):
+            books.book(*batch)
+            [position] = books.all(OutboxPosition)
+            assert position.late_bookings == count
 
     def test_a_negative_difference_lowers_every_sum(self, books: Books) -> None:
         lower = outbox_entry(

@@ -12,10 +12,16 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from ai_gateway.domain.audit import COMMAND_LINE, Action
+from ai_gateway.domain.audit_list import WHOLE_AUDIT
 from ai_gateway.domain.roles import Role
 from ai_gateway.factory import ROOT, create_app
+from ai_gateway.services.audit import Audit
+from ai_gateway.stores.audit import AuditTable
+from ai_gateway.stores.audit_log import AuditLog
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.tables import AccountTotal, Base, db
 from ai_gateway.stores.users import UserTable
@@ -103,6 +109,19 @@ def test_each_migration_can_be_taken_back_and_made_again(app: Flask, revision: s
     upgrade(revision=revision)
     upgrade()
     assert differences() == []
+
+
+def test_the_audit_takes_entries_and_refuses_every_change(app: Flask) -> None:
+    upgrade()
+    Audit(AuditTable(db.engine), lambda: NOW).record(Action.EXPORT, COMMAND_LINE)
+    statements = ["UPDATE audit_entry SET reason = 'another'", "DELETE FROM audit_entry"]
+    if db.engine.dialect.name == "postgresql":
+        statements.append("TRUNCATE audit_entry")
+    for statement in statements:
+        with pytest.raises(DBAPIError, match="the audit is append-only"), db.engine.begin() as one:
+            one.execute(text(statement))
+    (line,) = AuditLog(db.engine).older(WHOLE_AUDIT, 5)
+    assert (line.action, line.reason) == (Action.EXPORT, "")
 
 
 def test_rows_can_be_written_into_what_was_migrated(app: Flask) -> None:

@@ -28,12 +28,13 @@ from sqlalchemy import Engine, delete, event, select
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, Outcome
+from ai_gateway.domain.house_rules import NO_RULES
 from ai_gateway.domain.key_record import KeyRecord
+from ai_gateway.domain.limit_choices import INSTALLATION, USER_DEFAULTS, LimitSubject
 from ai_gateway.domain.limits import (
     BUDGETS,
     NO_LIMIT,
     Account,
-    Budget,
     Limit,
     LimitKind,
     Scope,
@@ -50,22 +51,24 @@ from ai_gateway.services.bookkeeping import Bookkeeper, BookkeeperStores
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.verification import Verification
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.key_acts import NewKey
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Ledger
 from ai_gateway.stores.meter import Denied, Granted, Heartbeat, Stale
 from ai_gateway.stores.outbox import Outbox
+from ai_gateway.stores.outbox_tables import OutboxPosition, SetAsideEntry
 from ai_gateway.stores.resets import AccountReset, SpendResets
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.tables import (
     AccountTotal,
     LedgerEntry,
-    OutboxPosition,
-    SetAsideEntry,
     SpendLimit,
     VirtualKey,
 )
 from ai_gateway.stores.users import UserTable
-from ai_gateway.stores.virtual_keys import KeyTable, NewKey
+from ai_gateway.stores.virtual_keys import KeyTable
 from tests.engines import opened_engine
+from tests.keys import BY_COMMAND, PLAIN_ACT
+from tests.limits import LimitOffice
 from tests.money import (
     MOST,
     UTC_ZONE,
@@ -78,10 +81,18 @@ from tests.money import (
 )
 from tests.sql_database import sqlite_url
 
+pytestmark = pytest.mark.long
+
 KEYS = ("k0000001", "k0000002", "k0000003")
 """The first two are of one user, the third one is of another."""
 
 SMALL, LARGE = st.integers(0, 60), st.integers(0, MOST // 40)
+SUBJECTS = (
+    INSTALLATION,
+    USER_DEFAULTS,
+    *(LimitSubject(Scope.USER, number) for number in (1, 2)),
+    *(LimitSubject(Scope.KEY, number) for number in (1, 2, 3)),
+)
 AMOUNTS = st.one_of(SMALL, SMALL, LARGE)
 LIMITS = st.one_of(st.none(), st.integers(0, 150), st.integers(0, MOST))
 PICKS = st.integers(0, 10**6)
@@ -139,6 +150,8 @@ class MoneyMachine(RuleBasedStateMachine):
         self.admin = KeyAdmin(
             self.table, store.copies, pepper=b"p", clock=self.clock, random_bytes=bytes
         )
+        self.limits = LimitOffice(self.table, engine, store.client, self.clock)
+        self.house_rules = NO_RULES
         self.resets = SpendResets(store.client)
         self.bookkeeper = self.bookkeeper_with(store.outbox)
         self.lives: dict[str, Life] = {}
@@ -166,6 +179,7 @@ class MoneyMachine(RuleBasedStateMachine):
                 key.status, key.version = KeyStatus.ACTIVE.value, 1
         assert self.bookkeeper.restore()
         self.known = {key_id: self.store.copies.load(key_id) for key_id in KEYS}
+        self.house_rules = self.store.copies.house_rules.load() or NO_RULES
 
     @rule(key_id=st.sampled_from(KEYS), wanted=AMOUNTS, share=st.integers(1, 4), days=st.booleans())
     def reserve(self, key_id: str, wanted: int, share: int, *, days: bool) -> None:
@@ -182,23 +196,27 @@ class MoneyMachine(RuleBasedStateMachine):
         )
         least = wanted // share
         before = self.store.counters(call)
-        asked = self.store.request(
-            call,
-            record.limits,
-            least=least,
-            version=version,
-            lost=floor(wanted // 3, web_searches=1),
+        limits = self.house_rules.in_force(record.limits)
+        asked = replace(
+            self.store.request(
+                call,
+                limits,
+                least=least,
+                version=version,
+                lost=floor(wanted // 3, web_searches=1),
+            ),
+            rules_version=self.house_rules.version,
         )
         answer = self.store.meter.reserve(asked)
         self.past.append(lambda: self.store.meter.reserve(asked))
-        current = self.store.version(key_id)
-        if version != current:
+        rules = self.store.copies.house_rules.load() or NO_RULES
+        if (version, self.house_rules.version) != (self.store.version(key_id), rules.version):
             assert isinstance(answer, Stale)
-            self.known[key_id] = self.store.copies.load(key_id)
+            self.known[key_id], self.house_rules = self.store.copies.load(key_id), rules
             return
         room = [
             limit.amount - spent - held
-            for limit, (spent, held) in zip(record.limits, before, strict=True)
+            for limit, (spent, held) in zip(limits, before, strict=True)
             if limit.is_amount
         ]
         granted = min([wanted, *room])
@@ -207,9 +225,9 @@ class MoneyMachine(RuleBasedStateMachine):
             assert answer.limit - answer.spent - answer.held == granted
             return
         assert answer == Granted(Money(granted))
-        for limit, (spent, held) in zip(record.limits, self.store.counters(call), strict=True):
+        for limit, (spent, held) in zip(limits, self.store.counters(call), strict=True):
             assert not limit.is_amount or spent + held <= limit.amount  # I3
-        self.lives[call.request_id] = Life(replace(call, held=Money(granted)), record.limits)
+        self.lives[call.request_id] = Life(replace(call, held=Money(granted)), limits)
 
     def pick(self, number: int) -> Life:
         return list(self.lives.values())[number % len(self.lives)]
@@ -284,22 +302,12 @@ class MoneyMachine(RuleBasedStateMachine):
         """A reply was lost, or comes late; anything may be repeated at any time."""
         self.past[number % len(self.past)]()
 
-    @rule(
-        scope=st.sampled_from([Scope.USER, Scope.KEY]),
-        subject_id=st.integers(1, 3),
-        window=st.sampled_from(Window),
-        limit=LIMITS,
-    )
-    def change_limit(
-        self, scope: Scope, subject_id: int, window: Window, limit: int | None
-    ) -> None:
+    @rule(subject=st.sampled_from(SUBJECTS), number=PICKS, limit=LIMITS)
+    def change_limit(self, subject: LimitSubject, number: int, limit: int | None) -> None:
+        """Of the installation, of all users that have none of their own, of a user or a key."""
+        budget = subject.budgets[number % len(subject.budgets)]
         chosen = NO_LIMIT if limit is None else _amount(limit)
-        changes = {Budget(scope, window): chosen}
-        if scope is Scope.USER:
-            self.admin.set_user_limits(subject_id, changes)
-        else:
-            self.table.set_limits(scope, subject_id, changes)
-            self.admin.publish_all()
+        self.limits.set(subject.scope, subject.subject_id, {budget: chosen})
 
     @rule(user_id=st.integers(1, 2), window=st.sampled_from(Window), again=st.booleans())
     def reset(self, user_id: int, window: Window, *, again: bool) -> None:
@@ -328,7 +336,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule()
     def revoke(self) -> None:
-        assert self.admin.revoke_key(KEYS[1])
+        assert self.admin.revoke(KEYS[1], BY_COMMAND).is_in_force
 
     @rule()
     def publish_an_old_copy(self) -> None:
@@ -481,12 +489,11 @@ def books(tmp_path: Path) -> Iterator[Engine]:
         )
         table = KeyTable(engine, {})
         for key_id, owner in zip(KEYS, (ann, ann, ben), strict=True):
-            table.add(
-                NewKey(
-                    key_id=key_id, digest="0" * 64, last4="wxyz", label="", user_id=owner,
-                    allowed_models=(), expires_at=None, created_at=datetime.now(UTC),
-                )
+            new = NewKey(
+                key_id=key_id, digest="0" * 64, last4="wxyz", label="", user_id=owner,
+                allowed_models=(), expires_at=None, created_at=datetime.now(UTC),
             )  # fmt: skip
+            table.acts.add(new, {}, PLAIN_ACT)
         yield engine
 
 

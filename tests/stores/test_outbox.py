@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -14,10 +15,13 @@ from ai_gateway.domain.call import TALLY_FIELDS
 from ai_gateway.domain.limits import Account, Scope, Window
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
+from ai_gateway.domain.pricing import CostLine
 from ai_gateway.domain.usage import Usage
+from ai_gateway.domain.working import Basis, Working, worked_out
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.outbox import FIRST_POSITION, set_aside
 from ai_gateway.stores.redis_client import connect
+from ai_gateway.stores.workings import read_working
 from tests.money import MoneyStore, admitted_call, finished_call, floor, key_record, limits
 from tests.redis_servers import RedisServer
 
@@ -52,9 +56,13 @@ class TestReading:
     def test_a_settled_call_comes_back_whole(self, store: MoneyStore) -> None:
         call = admitted_call(held=100, stream=True)
         store.reserve(call, limits(70), least=1)
-        finished = finished_call(40, usage=Usage(input_tokens=3, output_tokens=2))
+        working = Working(Basis.PRICES, (CostLine("input", 3, 1_000, "a/b"),), output_cap=7)
+        usage = Usage(input_tokens=3, output_tokens=2)
+        finished = finished_call(40, usage=usage, provider_id="chatcmpl-1", working=working)
         store.meter.settle(call, finished)
         [entry] = readable(store)
+        told = read_working(str(entry.words["working"]))
+        assert told == replace(working, wanted=Money(100))
         assert entry == OutboxEntry(
             stream_id=entry.stream_id,
             kind="call",
@@ -84,10 +92,33 @@ class TestReading:
                 "raw_usage": '{"prompt_tokens":7}',
                 "ttft_ms": 56,
                 "held_nano_usd": 70,
+                "provider_id": "chatcmpl-1",
+                "working": entry.words["working"],
             },
             admitted_at=call.admitted_at,
             settled_at=finished.settled_at,
         )
+
+    def test_a_lapsed_call_brings_the_arithmetic_of_its_floor(self, store: MoneyStore) -> None:
+        call = admitted_call(price_row="a/b", floor_rates=(1_000, 4_000))
+        store.reserve(call, lost=floor(30, input_tokens=10, output_tokens=5))
+        store.expire(call)
+        [entry] = readable(store)
+        working = read_working(str(entry.words["working"]))
+        assert working is not None
+        assert (worked_out(working, Money(100)), entry.cost) == (30, 30)
+        assert [line.row_id for line in working.lines] == ["a/b", "a/b"]
+
+    @pytest.mark.parametrize("bad", [7, {"basis": "a guess", "lines": []}, {"lines": [[1]]}])
+    def test_a_working_that_cannot_be_read_keeps_no_money_from_being_booked(
+        self, store: MoneyStore, bad: object
+    ) -> None:
+        settled(store)
+        [row] = store.entries()
+        result = json.loads(row["result"]) | {"working": bad}
+        put(store, request_id="req_2", result=json.dumps(result))
+        [entry] = readable(store)
+        assert (entry.cost, entry.words["working"]) == (40, None)
 
     @pytest.mark.parametrize(("price_row", "status"), [("a/b", "priced"), ("", "unpriced")])
     def test_a_lapsed_call_says_that_its_cost_is_estimated(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ai_gateway.errors import GatewayUnavailable
+from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.sql import (
     STATEMENT_TIMEOUT_MS,
     WORKER_BUSY_MS,
@@ -23,7 +24,6 @@ from ai_gateway.stores.sql import (
     transaction,
     watch,
 )
-from ai_gateway.stores.tables import SetAsideEntry
 from tests.engines import another_writer, let_go, opened_engine
 from tests.sql_database import sqlite_url
 

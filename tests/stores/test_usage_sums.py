@@ -78,3 +78,12 @@ def test_large_sums_stay_exact(store: UsageSumsStore) -> None:
     assert total.cost == 2**62 + 2**61
     assert total.average_cost == Fraction(2**62 + 2**61, 3)
     assert total.error_rate == Fraction(1, 3)
+
+
+def test_how_often_closed_days_were_changed_comes_with_the_sums(store: UsageSumsStore) -> None:
+    part = Part(Step.DAY, DAY, None)
+    assert store.present(part) == (0, ())
+    add_usage(HOUR, 1, cost_nano_usd=5)
+    add_usage(HOUR, 1, model="gpt-4.1", cost_nano_usd=6)
+    assert store.present(part) == (2, store.series(part))
+    assert store.present(Part(Step.DAY, DAY + timedelta(days=1), None)) == (2, ())

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from ai_gateway.domain.audit import AuditEntry
 from ai_gateway.domain.roles import Role
 from ai_gateway.errors import GatewayUnavailable
+from ai_gateway.stores.key_acts import NewKey
+from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.tables import Installation, LedgerEntry, SpendLimit, StaffSession, User
 from ai_gateway.stores.users import (
     AlreadyThere,
@@ -19,7 +21,8 @@ from ai_gateway.stores.users import (
     UserTable,
     UserValues,
 )
-from ai_gateway.stores.virtual_keys import KeyTable, NewKey
+from ai_gateway.stores.virtual_keys import KeyTable
+from tests.keys import PLAIN_ACT
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -44,7 +47,7 @@ def add_key(engine: Engine, user_id: int, key_id: str) -> None:
         expires_at=None,
         created_at=NOW,
     )
-    KeyTable(engine, {}).add(new)
+    KeyTable(engine, {}).acts.add(new, {}, PLAIN_ACT)
 
 
 def test_a_user_is_found_by_name(users: UserTable) -> None:
@@ -66,7 +69,7 @@ def test_users_are_listed_with_their_active_keys(users: UserTable, engine: Engin
     ben, ann = add(users, "ben", Role.OPERATOR), add(users, "ann")
     for key_id in ("k0000001", "k0000002", "k0000003"):
         add_key(engine, ben, key_id)
-    KeyTable(engine, {}).revoke("k0000002")
+    KeyTable(engine, {}).acts.revoke("k0000002", PLAIN_ACT)
     assert users.rows() == [
         UserRow(ann, "ann", "ann@example.com", Role.NONE, is_enabled=True, keys=0),
         UserRow(ben, "ben", "ben@example.com", Role.OPERATOR, is_enabled=True, keys=2),
@@ -195,6 +198,16 @@ def test_being_disabled_makes_new_versions_of_the_keys(users: UserTable, engine:
     for is_enabled, version in ((True, 1), (False, 2), (False, 2), (True, 3)):
         users.change(ann, UserValues(is_enabled=is_enabled))
         assert [record.version for record in keys.records()] == [version]
+
+
+def test_a_user_whose_calls_of_long_ago_left_the_ledger_is_not_deleted(
+    users: UserTable, engine: Engine
+) -> None:
+    ann = add(users, "ann")
+    with Session(engine) as session, session.begin():
+        session.add(UsageHour(hour=NOW, user_id=ann, provider="lab", model="plain"))
+    with pytest.raises(StillNeeded):
+        users.delete(ann)
 
 
 def test_only_what_was_never_used_is_deleted(users: UserTable, engine: Engine) -> None:

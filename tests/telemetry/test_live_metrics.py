@@ -16,6 +16,8 @@ from tests.e2e.processes import kill, workers
 from tests.running import RunningGateway, wait_for
 from tests.telemetry.scrapes import samples_of, series
 
+pytestmark = pytest.mark.long
+
 CALLS = 40
 KILLS = 3
 STRANGE_REQUESTS = 200
@@ -138,8 +140,8 @@ def knock(gateway: RunningGateway, caller: Caller, chance: random.Random, times:
 
 
 def worker_series(text: str) -> set[str]:
-    """Without the figures of users and budgets, which come and go, and the code that runs."""
-    others = ("_user_", "_budget_", "_build_info")
+    """Without the figures of users, budgets and tasks, which come and go, and what runs."""
+    others = ("_user_", "_budget_", "_task_", "_build_info")
     return {name for name in series(text) if not any(word in name for word in others)}
 
 

@@ -11,10 +11,6 @@ from grafana.metric_table import BY_NAME
 from tests.telemetry.facts import settled_call
 from tests.telemetry.test_metrics_traffic import timed
 
-NO_FEATURE_YET = {
-    "ai_gateway_config_reload_success",
-    "ai_gateway_price_catalog_timestamp_seconds",
-}
 EVERY_FIGURE = {SEPARATOR.join((family.name, *family.labels)): 1.0 for family in FIGURES}
 
 
@@ -33,7 +29,7 @@ def exported(metrics: Metrics) -> dict[str, Family]:
 
 
 def test_table_and_scrape_name_the_same_families(exported: dict[str, Family]) -> None:
-    assert exported.keys() == BY_NAME.keys() - NO_FEATURE_YET
+    assert exported.keys() == BY_NAME.keys()
 
 
 def test_kinds_and_labels_are_those_of_the_table(exported: dict[str, Family]) -> None:

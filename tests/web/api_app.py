@@ -13,9 +13,11 @@ from werkzeug.test import TestResponse
 
 from ai_gateway.domain.limits import Account, Scope, Window, window_id
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.tables import db
+from tests.alerts import seed_alerts
 from tests.gateway_app import GatewayApp, credential, opened_app
 from tests.redis_servers import RedisServer
-from tests.seeding import PASSWORD, UTC_ZONE, seed_story
+from tests.seeding import UTC_ZONE, seed_story
 from tests.web.staff_app import SetClock, log_in
 
 API = "/api/v1/ai/analytics"
@@ -63,7 +65,7 @@ class Api:
         """Somebody who is logged in; one for each role, since a log-in is slow on purpose."""
         if role not in self._logged_in:
             options = ("--role", role) if role else ()
-            name = self.gateway.make_user("--password", PASSWORD, *options)
+            name = self.gateway.make_staff(*options)
             client = self._logged_in[role] = self.gateway.app.test_client()
             log_in(client, name)
         return self._logged_in[role]
@@ -92,4 +94,5 @@ def opened_api(
         if has_story:
             with gateway.app.app_context():
                 seed_story(clock.now, zone)
+                seed_alerts(db.engine, clock.now)
         yield Api(gateway, clock)

@@ -14,10 +14,12 @@ from ai_gateway.errors import (
     BudgetExhausted,
     BudgetUnavailable,
     CallEnded,
+    ChangedMeanwhile,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
     InvalidRequest,
+    KeyNotFound,
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
@@ -25,6 +27,7 @@ from ai_gateway.errors import (
     Refusal,
     RequestTooLarge,
     ResponseNotFound,
+    ServicePaused,
     UnsupportedEncoding,
     UpstreamRateLimited,
     UpstreamRefusedCredential,
@@ -32,6 +35,7 @@ from ai_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
     UserNotFound,
+    UserPaused,
     WrongMethod,
 )
 from ai_gateway.web.error_bodies import ROWS, error_answer, error_event, internal_error
@@ -105,6 +109,9 @@ TOLD = {
     "UserNotFound": Told(
         UserNotFound(7), 404, "invalid_request_error", "user_not_found", "not_found_error"
     ),
+    "KeyNotFound": Told(
+        KeyNotFound("k0000001"), 404, "invalid_request_error", "key_not_found", "not_found_error"
+    ),
     "AddressNotFound": Told(
         AddressNotFound("GET '/v1/x': no such address."),
         404, "invalid_request_error", "not_found", "not_found_error",
@@ -116,6 +123,18 @@ TOLD = {
     "BudgetExhausted": Told(
         BudgetExhausted(REFUSAL),
         429, "insufficient_quota", "insufficient_quota", "rate_limit_error", "false",
+    ),
+    "UserPaused": Told(
+        UserPaused("Ask Ann.", REFUSAL.resets_at),
+        403, "permission_error", "user_paused", "permission_error", "false",
+    ),
+    "ServicePaused": Told(
+        ServicePaused("Key leaked.", REFUSAL.resets_at, provider="openai"),
+        503, "server_error", "calls_paused", "api_error", "false",
+    ),
+    "ChangedMeanwhile": Told(
+        ChangedMeanwhile(),
+        409, "invalid_request_error", "changed_meanwhile", "invalid_request_error", "false",
     ),
     "UpstreamRejected": Told(
         UpstreamRejected("openai", 418, b"<html>"),
@@ -277,6 +296,25 @@ def test_a_refusal_names_the_budget_and_its_figures() -> None:
         "Budget exceeded: the user's daily budget has no room for this call. Limit $5.00, "
         "spent $4.000000001, held by running calls $0.50, needed at most $1.00. "
         "It resets at 2026-11-26T00:00:00Z."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "whose"),
+    [
+        (UserPaused("Ask Ann.", REFUSAL.resets_at), "Your calls"),
+        (ServicePaused("Ask Ann.", REFUSAL.resets_at), "All calls"),
+        (ServicePaused("Ask Ann.", REFUSAL.resets_at, provider="groq"), "Calls to groq"),
+    ],
+    ids=["user", "everything", "provider"],
+)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_pause_says_whose_since_when_and_why(
+    error: GatewayError, whose: str, dialect: DialectName
+) -> None:
+    message = message_of(error_answer(error, dialect, "req_1").body, dialect)
+    assert message == (
+        f"{whose} are paused since 2026-11-26T00:00:00Z, so that nothing was sent. Reason: Ask Ann."
     )
 
 

@@ -1,6 +1,7 @@
 """The document of the API: whole, of version 3.1, open to everybody, made from the code."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_it_has_every_address_that_is_served_and_no_other(
     app: Flask, document: dict[str, Any]
 ) -> None:
     served = {
-        (rule.rule.replace("<int(min=1, max=9223372036854775807):user_id>", "{user_id}"), method)
+        (re.sub(r"<\w+\([^)]*\):(\w+)>", r"{\1}", rule.rule), method)
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.rule.startswith(PREFIX)
@@ -87,15 +88,39 @@ def test_the_parameters_are_those_that_are_checked(document: dict[str, Any]) -> 
     assert told == {
         "user_usage": {"days"},
         "user_spend_limit": set(),
+        "requests": {
+            *("range", "from", "to", "user_id", "key_id", "provider", "model", "served_model"),
+            *("outcome", "min_cost_usd", "min_latency_ms", "stream", "unpriced"),
+            *("limit", "cursor"),
+        },
+        "request": {"request_id"},
+        "refusals": {
+            *("range", "from", "to", "user_id", "key_id", "model", "reason", "limit", "cursor"),
+        },
+        "refusal": {"request_id"},
         "system_usage": {"days"},
         "langsmith_health": set(),
         "series": {"range", "from", "to", "user_id", "by", "step"},
         "models": {"range", "from", "to", "user_id"},
         "top": {"limit"},
         "activity": {"user_id", "limit", "cursor"},
+        "alerts": {"limit"},
+        "alert_rules": set(),
         "users": {"filter", "search", "sort", "order", "limit", "cursor"},
         "user_profile": {"user_id", "days"},
         "reset_user": {"user_id", "X-CSRFToken", "Idempotency-Key"},
+        "prices": {"status", "source", "provider", "search", "limit", "cursor"},
+        "price_cost": {
+            *("model", "input_tokens", "cached_input_tokens", "cache_write_tokens"),
+            *("output_tokens", "service_tier"),
+        },
+        "set_price": {"X-CSRFToken", "Idempotency-Key"},
+        "withdraw_price": {"X-CSRFToken", "Idempotency-Key"},
+        "keys": {"filter", "search", "user_id", "limit", "cursor"},
+        "key": {"key_id"},
+        "create_key": {"X-CSRFToken", "Idempotency-Key"},
+        "rotate_key": {"key_id", "X-CSRFToken", "Idempotency-Key"},
+        "revoke_key": {"key_id", "X-CSRFToken", "Idempotency-Key"},
     }
 
 

@@ -7,25 +7,27 @@
 --       3 amount wanted     4 least amount that will do            (nano-USD)
 --       5 lease (ms)        6 life of the record while open (s)
 --       7 floor of the cost (nano-USD)   8 floor of the tally (numbers with commas between)
---       9 facts (JSON, for the ledger)
+--       9 facts (JSON, for the ledger)   10 version of the house rules that the worker knows
 --       then for each account: limit (nano-USD, -1 for none), moment to forget it (unix s)
 -- Reply {'OK', granted, seq, numbers of the accounts that had spent 80 % of their limit, by commas}
---       | {'DENY', account number, limit, spent, held} | {'STALE'}
+--       | {'DENY', account number, limit, spent, held} | {'STALE'} (the key or the rules changed)
 --       | {'COLD'} (no epoch: the counters cannot be trusted) | {'DUP', granted, seq}
 local meta, key_record, call, leases, refused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FIRST = 6
 
-if redis.call('HEXISTS', meta, 'epoch') == 0 then return {'COLD'} end
-local seq = redis.call('HGET', meta, 'seq') or '0'
+local state = redis.call('HMGET', meta, 'epoch', 'seq', 'rules_version')
+if not state[1] then return {'COLD'} end
+local seq = state[2] or '0'
 local known = redis.call('HGET', call, 'granted')
 if known then return {'DUP', known, seq} end
+if (state[3] or '') ~= ARGV[10] then return {'STALE'} end
 if redis.call('HGET', key_record, 'version') ~= ARGV[2] then return {'STALE'} end
 
 local wanted, least = tonumber(ARGV[3]), tonumber(ARGV[4])
 local granted, tightest, tight_limit, tight_spent, tight_held = wanted, 0, 0, 0, 0
 local near = {}
 for i = FIRST, #KEYS do
-  local limit = tonumber(ARGV[10 + (i - FIRST) * 2])
+  local limit = tonumber(ARGV[11 + (i - FIRST) * 2])
   if limit >= 0 then
     local counters = redis.call('HMGET', KEYS[i], 'spent', 'held')
     local spent, held = tonumber(counters[1] or '0'), tonumber(counters[2] or '0')
@@ -40,7 +42,7 @@ end
 
 if granted < least or granted < 0 then
   redis.call('HSET', KEYS[tightest], 'refused', '1')
-  redis.call('EXPIREAT', KEYS[tightest], ARGV[11 + (tightest - FIRST) * 2])
+  redis.call('EXPIREAT', KEYS[tightest], ARGV[12 + (tightest - FIRST) * 2])
   redis.call('SADD', refused, KEYS[tightest])
   return {'DENY', tightest - FIRST + 1, string.format('%.0f', tight_limit),
           string.format('%.0f', tight_spent), string.format('%.0f', tight_held)}
@@ -49,7 +51,7 @@ end
 local amount = string.format('%.0f', granted)
 for i = FIRST, #KEYS do
   redis.call('HINCRBY', KEYS[i], 'held', amount)
-  redis.call('EXPIREAT', KEYS[i], ARGV[11 + (i - FIRST) * 2])
+  redis.call('EXPIREAT', KEYS[i], ARGV[12 + (i - FIRST) * 2])
   if redis.call('HDEL', KEYS[i], 'refused') == 1 then redis.call('SREM', refused, KEYS[i]) end
 end
 local accounts = {}

@@ -51,6 +51,7 @@ for i, amount in pairs(below) do
   local facts, result = cjson.decode(record[6]), cjson.decode(ARGV[4])
   facts.accounts = {facts.accounts[i - 4]}
   result.outcome, result.raw_usage = 'reset', cjson.null
+  result.working, result.provider_id = cjson.null, cjson.null
   seq = redis.call('HINCRBY', meta, 'seq', 1)
   redis.call('XADD', outbox, '*', 'kind', 'adjustment', 'request_id', ARGV[1] .. ':' .. (i - 4),
     'entry_no', 1, 'cost', amount, 'total', amount, 'tally', ARGV[6], 'seq', seq,

@@ -26,7 +26,7 @@ def password() -> ResponseReturnValue:
     member = current_member()
     if member is None:
         return redirect(url_for("staff.login", next=request.path), HTTPStatus.SEE_OTHER)
-    if request.method == "GET":
+    if request.method != "POST":  # HEAD is a GET, and no token of a form is asked of it
         return _page()
     try:
         _change(member)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ai_gateway import __version__
+from ai_gateway.domain.house_rules import EVERYTHING, provider_pause
 from ai_gateway.services.parts_health import PartsHealth, PartState, ProviderHealth
 from ai_gateway.services.system_report import SystemReport
 from ai_gateway.services.tracing_health import TracingHealth, TracingState
 from ai_gateway.stores.redis_facts import SAFE_POLICY, RedisFacts
+from ai_gateway.web.admin.conditions import pause_of
 from ai_gateway.web.admin.wording import outcome_words
 from ai_gateway.web.context import services
 from ai_gateway.web.formatting import exact_count, moment, money, rate, span
@@ -161,6 +163,10 @@ def tracing_card(tracing: TracingHealth) -> Card:
 
 
 def _provider(provider: ProviderHealth) -> Card:
+    pause = pause_of(EVERYTHING) or pause_of(provider_pause(provider.provider))
+    if pause is not None:
+        facts = [("Paused by", pause.by), ("Reason", pause.reason)]
+        return Card(provider.provider, PartState.DOWN, tuple(facts), pause.since, "Paused")
     part = rate(provider.error_rate)
     facts = [("This hour", f"{exact_count(provider.requests)} calls, {part} failed")]
     if provider.last_failure is not None and provider.last_outcome is not None:

@@ -23,6 +23,16 @@ def user_page(user_id: int) -> str:
     return f"{url_for('userspend.index')}{user_id}/"
 
 
+def requests_page(**filters: object) -> str:
+    """The list of requests in the window that is shown here, narrowed."""
+    return _in_window("requests.index", filters)
+
+
+def refusals_page(**filters: object) -> str:
+    """Likewise of those that were refused."""
+    return _in_window("requests.refused", filters)
+
+
 def kept_fields(*without: str) -> dict[str, str]:
     """What a form with the method GET has to send along, so that it changes only its own."""
     return _kept(set(without))
@@ -34,6 +44,11 @@ def read_word(name: str, default: Word) -> Word:
         return type(default)(request.args.get(name, default))
     except ValueError:
         return default
+
+
+def _in_window(endpoint: str, filters: dict[str, object]) -> str:
+    window = {name: request.args[name] for name in ("range", "from", "to") if name in request.args}
+    return f"{url_for(endpoint)}?{urlencode(window | filters)}".rstrip("?")
 
 
 def _kept(without: set[str]) -> dict[str, str]:

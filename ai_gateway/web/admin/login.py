@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ai_gateway.services.sign_in import TooManyLogIns
+from ai_gateway.domain.roles import Role
+from ai_gateway.services.sign_in import SignedInUser, TooManyLogIns
 from ai_gateway.web.admin.staff import (
     begin_session,
     current_member,
@@ -19,6 +20,7 @@ from ai_gateway.web.admin.staff import (
 from ai_gateway.web.context import services
 
 HOME = "/admin/"
+OWN_HOME = "/me/"
 FAILED = "The username or the password is wrong, or the account is disabled."
 
 
@@ -26,16 +28,23 @@ def make_blueprint() -> Blueprint:
     """The routes outside /admin that people use; made anew for each application."""
     blueprint = Blueprint("staff", __name__)
     guard(blueprint)
-    blueprint.add_url_rule("/", "front", lambda: redirect(HOME))
+    blueprint.add_url_rule("/", "front", front)
     blueprint.add_url_rule("/login", "login", log_in, methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", "logout", log_out, methods=["POST"])
     return blueprint
 
 
+def front() -> ResponseReturnValue:
+    """To the home of whoever is logged in; a stranger comes by the log-in."""
+    member = current_member()
+    return redirect(HOME if member is None else landing(member.user, HOME))
+
+
 def log_in() -> ResponseReturnValue:
     target = local_target(request.values.get("next"))
-    if request.method == "GET":
-        return redirect(target) if current_member() else make_response(_page(target))
+    if request.method != "POST":  # HEAD is a GET, and no token of a form is asked of it
+        member = current_member()
+        return redirect(landing(member.user, target)) if member else make_response(_page(target))
     username = request.form.get("username", "").strip()
     password = request.form.get("password", "")
     try:
@@ -46,12 +55,18 @@ def log_in() -> ResponseReturnValue:
     if token is None or user is None:
         return make_response(_page(target, username, FAILED), HTTPStatus.UNAUTHORIZED)
     begin_session(token, user)
-    return redirect(target, HTTPStatus.SEE_OTHER)
+    return redirect(landing(user, target), HTTPStatus.SEE_OTHER)
 
 
 def log_out() -> ResponseReturnValue:
     end_session()
     return redirect("/login", HTTPStatus.SEE_OTHER)
+
+
+def landing(user: SignedInUser, target: str) -> str:
+    """Where a log-in leads: without a role there is nothing for one among the staff pages."""
+    is_closed = user.role is Role.NONE and target.startswith(HOME)
+    return OWN_HOME if is_closed else target
 
 
 def local_target(asked: str | None) -> str:

@@ -8,16 +8,18 @@ from typing import Any
 from flask import request, url_for
 from flask_admin.base import expose
 
+from ai_gateway.domain.house_rules import PauseScope
 from ai_gateway.domain.roles import Permission
 from ai_gateway.services.reports import Overview
 from ai_gateway.services.usage_report import Dimension
 from ai_gateway.stores.usage_sums import Step
 from ai_gateway.web.admin.charts import Chart, sparkline
+from ai_gateway.web.admin.conditions import pauses
 from ai_gateway.web.admin.health_cards import tracing_card
 from ai_gateway.web.admin.links import here, read_word
 from ai_gateway.web.admin.provider_table import ProviderChoices, sorted_providers
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
-from ai_gateway.web.admin.staff import StaffView
+from ai_gateway.web.admin.staff import StaffView, may
 from ai_gateway.web.admin.usage_charts import Measure, usage_chart
 from ai_gateway.web.admin.wording import outcome_words, refusal_words
 from ai_gateway.web.context import services
@@ -60,7 +62,9 @@ class OverviewView(StaffView):
             refusal_words=refusal_words,
             tracing=tracing_card(tracing),
             has_langsmith=tracing.project_page is not None,
+            may_edit=may(Permission.MANAGE_USERS),
             base_url=request.url_root,
+            may_manage_keys=may(Permission.MANAGE_KEYS),
             refresh_seconds=REFRESH_SECONDS,
         )
 
@@ -97,11 +101,15 @@ def _attention(overview: Overview) -> list[tuple[str, str, str]]:
     if warning:
         href = url_for("userspend.index", filter="warning")
         items.append(("warning", f"{_counted(warning, 'user')} over 80 %", href))
+    if paused := sum(pause.target.scope is PauseScope.USER for pause in pauses()):
+        items.append(("exceeded", f"{_counted(paused, 'user')} paused", url_for("pauses.index")))
     for trouble in overview.lately.trouble:
         words = f"{trouble.provider}: {rate(trouble.error_rate)} errors this hour"
-        items.append(("exceeded", words, "#recent"))
+        href = url_for("requests.index", range="24h", provider=trouble.provider, outcome="failed")
+        items.append(("exceeded", words, href))
     if unpriced:
-        items.append(("warning", f"{_counted(unpriced, 'model')} without price", "#providers"))
+        href = url_for("prices.index", status="unpriced")
+        items.append(("warning", f"{_counted(unpriced, 'model')} without price", href))
     return items
 
 

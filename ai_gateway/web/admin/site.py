@@ -12,13 +12,31 @@ from flask_admin.theme import Bootstrap4Theme
 
 from ai_gateway.web import formatting
 from ai_gateway.web.admin import account, login
-from ai_gateway.web.admin.conditions import counters_down_since, notable_lag
+from ai_gateway.web.admin.alert_acts import AlertRuleView, AlertTestView
+from ai_gateway.web.admin.alerts import AlertsView
+from ai_gateway.web.admin.audit import AuditView
+from ai_gateway.web.admin.budgets import BudgetsView
+from ai_gateway.web.admin.conditions import counters_down_since, notable_lag, service_pauses
 from ai_gateway.web.admin.headers import csp_nonce
 from ai_gateway.web.admin.home import HomeView
+from ai_gateway.web.admin.key_acts import KeyCreateView, KeyRevokeView, KeyRotateView
+from ai_gateway.web.admin.keys import KeysView
 from ai_gateway.web.admin.langsmith import LangSmithView
-from ai_gateway.web.admin.links import here, kept_fields, user_page
+from ai_gateway.web.admin.limit_edit import LimitEditView
+from ai_gateway.web.admin.links import (
+    here,
+    kept_fields,
+    refusals_page,
+    requests_page,
+    user_page,
+)
 from ai_gateway.web.admin.overview import OverviewView
+from ai_gateway.web.admin.pauses import PauseLiftView, PauseSetView, PausesView, pause_words
+from ai_gateway.web.admin.price_calculator import PriceCalculatorView
+from ai_gateway.web.admin.price_change import PriceChangeView
+from ai_gateway.web.admin.prices import PricesView
 from ai_gateway.web.admin.records import RecordsView
+from ai_gateway.web.admin.requests import RequestsView
 from ai_gateway.web.admin.staff import StaffView, current_member, init_staff
 from ai_gateway.web.admin.system import SystemView
 from ai_gateway.web.admin.test_call import TestCallView
@@ -39,10 +57,27 @@ PAGES: tuple[type[StaffView] | type[RecordsView], ...] = (
     OverviewView,
     UserSpendView,
     UserDetailView,
+    RequestsView,
     SystemView,
     LangSmithView,
     UserResetView,
     UserView,
+    BudgetsView,
+    LimitEditView,
+    PausesView,
+    PauseSetView,
+    PauseLiftView,
+    PricesView,
+    PriceCalculatorView,
+    PriceChangeView,
+    KeysView,
+    KeyCreateView,
+    KeyRotateView,
+    KeyRevokeView,
+    AlertsView,
+    AlertRuleView,
+    AlertTestView,
+    AuditView,
 )
 """In the order of the menu; the first is the home page at /admin/."""
 
@@ -79,9 +114,13 @@ def _shared_values() -> dict[str, Any]:
         "here": here,
         "kept_fields": kept_fields,
         "user_page": user_page,
+        "requests_page": requests_page,
+        "refusals_page": refusals_page,
         "fresh_token": secrets.token_urlsafe,
         "counters_down_since": counters_down_since,
         "notable_lag": notable_lag,
+        "service_pauses": service_pauses,
+        "pause_words": pause_words,
         "reporting_zone": services().zone,
     }
 

@@ -105,6 +105,12 @@ def current_member() -> StaffMember | None:
     return current_user if isinstance(current_user, StaffMember) else None
 
 
+def may(permission: Permission) -> bool:
+    """Whether whoever sent this request has a permission; for what a page offers."""
+    member = current_member()
+    return member is not None and allows(member.user.role, permission)
+
+
 def current_actor() -> Actor:
     """Who sent this request, and from where, for the audit."""
     member = current_member()
@@ -132,6 +138,14 @@ def end_session() -> None:
         services().sign_in.sign_out(member.token, current_actor())
     logout_user()  # type: ignore[no-untyped-call]  # it ships no types
     session.clear()
+
+
+def ask_to_log_in() -> AnyResponse:
+    """Send a person to the log-in and back here; a program is told that it may not."""
+    accepted = request.accept_mimetypes
+    if request.method not in {"GET", "HEAD"} or (accepted and not accepted.accept_html):
+        abort(HTTPStatus.UNAUTHORIZED)
+    return redirect(url_for("staff.login", next=request.full_path.rstrip("?")))
 
 
 class StaffAccess:
@@ -163,10 +177,7 @@ class StaffAccess:
         if member is not None:
             has_role = member.user.role is not Role.NONE
             return error_page(HTTPStatus.FORBIDDEN, None if has_role else NO_ROLE)
-        accepted = request.accept_mimetypes
-        if request.method not in {"GET", "HEAD"} or (accepted and not accepted.accept_html):
-            abort(HTTPStatus.UNAUTHORIZED)
-        return redirect(url_for("staff.login", next=request.full_path.rstrip("?")))
+        return ask_to_log_in()
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # The base class calls a view a second time, in another way, after a TypeError inside it.

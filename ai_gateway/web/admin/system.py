@@ -9,7 +9,7 @@ from ai_gateway.web.admin.health_cards import diagnostics, health_cards
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
 from ai_gateway.web.admin.staff import StaffView
 from ai_gateway.web.admin.system_charts import own_time, system_charts
-from ai_gateway.web.admin.wording import refusal_words
+from ai_gateway.web.admin.wording import refusal_words, task_words
 from ai_gateway.web.context import services
 
 REFRESH_SECONDS = 30
@@ -41,6 +41,7 @@ class SystemView(StaffView):
             overhead=report.times[OVERHEAD].overall,
             own_time=own_time,
             refusals=[(refusal_words(row.reason), row) for row in report.refusals],
+            tasks=[(task_words(row), row) for row in services().tasks.rows()],
             zone=zone,
             now=health.now,
             ranges=range_options(),

@@ -5,12 +5,14 @@ from http import HTTPStatus
 from flask import Response, request
 from flask_admin.base import expose
 
+from ai_gateway.domain.house_rules import user_pause
 from ai_gateway.domain.limits import Window
 from ai_gateway.domain.roles import Permission, Role, allows
 from ai_gateway.errors import UserNotFound
 from ai_gateway.services.user_detail import UserDetail
 from ai_gateway.web import formatting
 from ai_gateway.web.admin.charts import Chart, ChartKind, Series, SeriesRole, Value
+from ai_gateway.web.admin.conditions import pause_of
 from ai_gateway.web.admin.error_pages import Words, error_page
 from ai_gateway.web.admin.provider_table import ProviderChoices, sorted_providers
 from ai_gateway.web.admin.ranges import earlier, later, range_options, read_range
@@ -51,7 +53,8 @@ class UserDetailView(StaffView):
             ranges=range_options(),
             shifts=(earlier(period, zone), later(period, zone)),
             is_compared=request.args.get("compare") != "off",
-            chart=_burn_up_chart(detail),
+            chart=burn_up_chart(detail),
+            changes=services().user_details.changes(user_id),
             choices=choices,
             providers=sorted_providers(detail.usage.providers, choices),
             outcome_words=outcome_words,
@@ -59,10 +62,13 @@ class UserDetailView(StaffView):
             action_words=action_words,
             may_reset=allows(role, Permission.RESET_USER_SPEND) and detail.user is not None,
             may_edit=role is Role.ADMIN and detail.user is not None,
+            may_limit=allows(role, Permission.MANAGE_LIMITS) and detail.user is not None,
+            pause=pause_of(user_pause(user_id)),
+            may_manage_keys=allows(role, Permission.MANAGE_KEYS),
         )
 
 
-def _burn_up_chart(detail: UserDetail) -> Chart:
+def burn_up_chart(detail: UserDetail) -> Chart:
     """The cost of the month so far, where it is heading, and the limit."""
     burn_up, days = detail.burn_up, range(1, detail.burn_up.days_in_month + 1)
     known: list[Value | None] = list(burn_up.totals)

@@ -111,7 +111,7 @@ class UserView(RecordsView):
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
         """Make a user."""
-        if request.method == "GET":
+        if request.method != "POST":  # HEAD comes here too, and without a token
             return self._form(None, MultiDict({"role": Role.NONE.value}))
         form = request.form
         try:
@@ -129,7 +129,7 @@ class UserView(RecordsView):
         user = self.get_one(request.args.get("id"))
         if user is None:
             abort(HTTPStatus.NOT_FOUND)
-        if request.method == "GET":
+        if request.method != "POST":  # HEAD comes here too, and without a token
             enabled = {"is_enabled": "yes"} if user.is_enabled else {}
             return self._form(user, MultiDict({"email": user.email, "role": user.role, **enabled}))
         form = request.form

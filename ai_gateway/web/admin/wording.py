@@ -1,6 +1,9 @@
 """How the closed words of calls and of the audit are said on pages."""
 
+from ai_gateway.domain.audit import Result
 from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.tasks import RunOutcome
+from ai_gateway.services.task_report import TaskRow
 
 OUTCOME_WORDS = {
     Outcome.SUCCESS: ("check", "ok", "Success"),
@@ -32,6 +35,7 @@ REFUSAL_WORDS = {
     "revoked": "Revoked key",
     "expired": "Expired key",
     "forbidden": "Model not allowed for the key",
+    "paused": "Paused by staff",
     "ModelNotFound": "Unknown model",
     "ModelUnpriced": "Model without a price",
     "InvalidRequest": "Request with a mistake",
@@ -48,6 +52,43 @@ def refusal_words(reason: str) -> str:
     return REFUSAL_WORDS.get(reason, reason.replace("_", " "))
 
 
+RUN_WORDS = {
+    RunOutcome.OK: ("check", "ok", "Done"),
+    RunOutcome.FAILED: ("stop", "exceeded", "Failed"),
+    RunOutcome.STOPPED: ("away", "plain", "Stopped, goes on"),
+    RunOutcome.LOST: ("warning", "warning", "Its bookkeeper was gone"),
+}
+"""Icon, colour and words of how a run of a task ended."""
+
+
+def task_words(row: TaskRow) -> tuple[str, str, str]:
+    """The same of a task: that it is late or under way comes first."""
+    state = row.state
+    if row.is_late:
+        return "warning", "warning", "Late"
+    if state.running_since is not None:
+        return "clock", "plain", "Running"
+    if state.last_outcome is None:
+        return "circle", "plain", "Not yet run"
+    return RUN_WORDS[state.last_outcome]
+
+
 def action_words(action: str) -> str:
     """`spend_reset` as `Spend reset`."""
     return action.replace("_", " ").capitalize()
+
+
+RESULT_WORDS = {
+    Result.OK: ("check", "ok", "Done"),
+    Result.FAILED: ("stop", "exceeded", "Failed"),
+    Result.LIMITED: ("away", "warning", "Too many tries"),
+}
+"""Icon, colour and words of every result in the audit."""
+
+
+def result_words(result: str) -> tuple[str, str, str]:
+    """The same; a word that nobody knows stands for itself."""
+    try:
+        return RESULT_WORDS[Result(result)]
+    except ValueError:
+        return "info", "plain", result

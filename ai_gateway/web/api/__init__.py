@@ -6,7 +6,20 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ai_gateway.errors import InvalidRequest, RequestTooLarge
-from ai_gateway.web.api import calls, system, usage, user, users
+from ai_gateway.web.api import (
+    alerts,
+    audit,
+    calls,
+    keys,
+    limits,
+    pauses,
+    prices,
+    requests,
+    system,
+    usage,
+    user,
+    users,
+)
 from ai_gateway.web.api.cors import allow_origin, answer_preflight
 from ai_gateway.web.api.endpoint import JSON, Endpoint, error_response
 from ai_gateway.web.api.openapi import document
@@ -19,14 +32,41 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     user.user_usage,
     user.user_spend_limit,
     system.system_usage,
+    system.system_tasks,
     system.langsmith_health,
     usage.series,
     usage.models,
     calls.top,
     calls.activity,
+    requests.requests,
+    requests.request,
+    requests.refusals,
+    requests.refusal,
+    alerts.alerts,
+    alerts.alert_rules,
+    audit.audit,
     users.users,
     users.user_profile,
     users.reset_user,
+    limits.budgets,
+    limits.set_installation_limit,
+    limits.set_user_defaults,
+    limits.user_limits,
+    limits.set_user_limits,
+    limits.key_limits,
+    limits.set_key_limits,
+    pauses.pauses,
+    pauses.set_pause,
+    pauses.lift_pause,
+    keys.keys,
+    keys.key,
+    keys.create_key,
+    keys.rotate_key,
+    keys.revoke_key,
+    prices.prices,
+    prices.price_cost,
+    prices.set_price,
+    prices.withdraw_price,
 )
 """Every address, in the order of the document."""
 

@@ -28,6 +28,12 @@ JSON = "application/json"
 USER_ID = f"<int(min=1, max={LARGEST_ID}):user_id>"
 """The part of a rule that names a user; nobody has another number."""
 
+KEY_ID = "<string(length=8):key_id>"
+"""The part of a rule that names a virtual key."""
+
+REQUEST_ID = "<string(maxlength=64):request_id>"
+"""The part of a rule that names a request."""
+
 Given = TypeVar("Given", bound=Shape)
 Q = TypeVar("Q", bound=Query)
 B = TypeVar("B", bound=Body)
@@ -54,7 +60,7 @@ class Endpoint:
     access: Access
     view: Callable[..., Answer]
 
-    def respond(self, **path: int) -> Response:
+    def respond(self, **path: int | str) -> Response:
         """Answer the request: who asks comes before what, so that a stranger learns nothing."""
         try:
             caller = identify()

@@ -4,14 +4,15 @@ One declaration checks a request or builds an answer, and describes it in the Op
 Amounts are JSON numbers, exact to nine decimals, each with an integer of nano-USD beside it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -50,8 +51,16 @@ class Answer(Shape):
     """The JSON that an address answers."""
 
 
+A = TypeVar("A", bound=Answer)
+
+
 class NoQuery(Query):
     """An address without parameters."""
+
+
+def read_facts(kind: type[A], facts: Mapping[str, Any]) -> A:
+    """An answer made of the facts of a service, which have to be exactly its fields."""
+    return kind.model_validate(facts)
 
 
 def encoded(answer: Answer) -> bytes:
@@ -145,6 +154,25 @@ PageLimit = Annotated[int, Field(ge=1, le=MAX_LIMIT), _DIGITS]
 UserId = Annotated[int, Field(ge=1, le=LARGEST_ID), _DIGITS]
 Text = Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")]
 """PostgreSQL takes no NUL in a text."""
+
+ModelName = Annotated[str, Field(min_length=1, max_length=160, pattern=r"^[^\x00]*$")]
+Tokens = Annotated[int, Field(ge=0, le=10**9), _DIGITS]
+MillionPrice = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,7}([.][0-9]{1,6})?$")]
+"""USD for a million tokens as a string, so that it stays exact."""
+
+LimitChoice = Annotated[
+    str, Field(max_length=20, pattern=r"^(inherit|none|[0-9]{1,7}([.][0-9]{1,9})?)$")
+]
+"""A limit in USD as a string, so that it stays exact; or `none`, or `inherit`."""
+
+ModelNames = Annotated[tuple[ModelName, ...], Field(max_length=50)]
+
+CostText = Annotated[str, Field(max_length=20, pattern=r"^[0-9]{1,7}([.][0-9]{1,9})?$")]
+Milliseconds = Annotated[int, Field(ge=0, le=10**9), _DIGITS]
+KeyId = Annotated[str, Field(max_length=8, pattern=r"^[0-9A-Za-z]*$")]
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+GivenMoment = AwareDatetime
+"""A moment in a body, with its offset."""
 
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 Windows = Annotated[tuple[Window, ...], Field(min_length=1, max_length=2)]

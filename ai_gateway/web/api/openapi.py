@@ -14,11 +14,14 @@ from apispec import APISpec
 from ai_gateway.errors import (
     AddressNotFound,
     BudgetUnavailable,
+    ChangedMeanwhile,
     GatewayError,
     GatewayUnavailable,
     InvalidKey,
     InvalidRequest,
+    KeyNotFound,
     NotPermitted,
+    RequestNotFound,
     RequestTooLarge,
     UserNotFound,
     WrongMethod,
@@ -48,7 +51,12 @@ SECURITY = {
         "description": f"The cookie of a log-in; on plain HTTP at loopback `{COOKIE_NAME}`.",
     },
 }
-PATH_PARAMETER = re.compile(r"<int\([^)]*\):(\w+)>")
+PATH_PARAMETER = re.compile(r"<\w+\([^)]*\):(\w+)>")
+PATH_SCHEMAS: dict[str, Json] = {
+    "user_id": {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    "key_id": {"type": "string", "pattern": "^[0-9A-Za-z]{8}$"},
+    "request_id": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
+}
 READERS: list[Json] = [{name: []} for name in SECURITY]
 WRITERS: list[Json] = [{"session": []}]
 
@@ -57,6 +65,9 @@ FAULTS: tuple[type[GatewayError], ...] = (
     InvalidKey,
     NotPermitted,
     UserNotFound,
+    KeyNotFound,
+    RequestNotFound,
+    ChangedMeanwhile,
     AddressNotFound,
     WrongMethod,
     RequestTooLarge,
@@ -131,8 +142,7 @@ def _operation(endpoint: Endpoint, given: Json) -> Json:
 
 def _path_parameters(rule: str) -> Iterable[Json]:
     for name in PATH_PARAMETER.findall(rule):
-        schema = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+        yield {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS[name]}
 
 
 def _query_parameters(given: Json) -> Iterable[Json]:
@@ -157,8 +167,10 @@ def _statuses(endpoint: Endpoint) -> list[int]:
     faults: list[type[GatewayError]] = [InvalidRequest, InvalidKey, GatewayUnavailable]
     if names_user or endpoint.access is not Access.OWN or "user_id" in endpoint.given.model_fields:
         faults.append(NotPermitted)
-    if names_user:
+    if names_user or (endpoint.method == "POST" and "user_id" in endpoint.given.model_fields):
         faults.append(UserNotFound)
+    if "version" in endpoint.given.model_fields:
+        faults.append(ChangedMeanwhile)
     if endpoint.method == "POST":
         faults.append(RequestTooLarge)
     return sorted({ROWS[fault].status for fault in faults} | {INTERNAL_ROW.status})

@@ -8,13 +8,18 @@ from ai_gateway.web.api.fields import Absent, Answer, FirstDay, LastDay, Moment,
 from ai_gateway.web.context import services
 
 
-class SpanQuery(Query):
-    """Which span, and of whom."""
+class RangeQuery(Query):
+    """Which span."""
 
     range: RangeName = RangeName.DAYS_7
     """All end now; `custom` takes the days `from` and `to`, both inclusive, at most 366."""
     first: FirstDay = None
     last: LastDay = None
+
+
+class SpanQuery(RangeQuery):
+    """Which span, and of whom."""
+
     user_id: UserId | Absent = None
     """Of one user; without it staff get the whole installation, anybody else themselves."""
 
@@ -37,7 +42,7 @@ def span_of(period: Period) -> Span:
     )
 
 
-def asked_range(query: SpanQuery) -> AskedRange:
+def asked_range(query: RangeQuery) -> AskedRange:
     """Raises `InvalidRequest` for days that are missing, not wanted, or in the wrong order."""
     if query.range is not RangeName.CUSTOM:
         if query.first or query.last:

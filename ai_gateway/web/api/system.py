@@ -1,8 +1,19 @@
-"""The whole installation, and whether it is traced. For staff."""
+"""The whole installation, whether it is traced, and what is done on a clock. For staff."""
 
+from ai_gateway.services.task_report import TaskRow
 from ai_gateway.web.api.caller import Access
 from ai_gateway.web.api.endpoint import Asked, get
-from ai_gateway.web.api.fields import Answer, Count, Days, NanoUsd, NoQuery, Number, Query, Usd
+from ai_gateway.web.api.fields import (
+    Answer,
+    Count,
+    Days,
+    Moment,
+    NanoUsd,
+    NoQuery,
+    Number,
+    Query,
+    Usd,
+)
 from ai_gateway.web.api.sums import average_cost, error_percent
 from ai_gateway.web.context import services
 
@@ -52,6 +63,33 @@ class TracingAnswer(Answer):
     """The class of the last failure; null where nothing failed or nothing was tried."""
 
 
+class TaskAnswer(Answer):
+    """A task on a clock; without a bookkeeper so far it is due at no time."""
+
+    name: str
+    description: str
+    schedule: str
+    """In words; times of the day are those of the reporting zone."""
+    due_at: Moment | None
+    is_late: bool
+    """Due for more than an hour, and nobody does it."""
+    running_since: Moment | None
+    last_run_at: Moment | None
+    last_duration_seconds: float | None
+    last_outcome: str | None
+    """`ok`, `failed`, `stopped` (the next bookkeeper goes on) or `lost` (killed in the midst)."""
+    last_detail: str
+    """What the last run did, or why it failed, in words."""
+    runs: Count
+    failures: Count
+
+
+class TasksAnswer(Answer):
+    """What the bookkeeper does on a clock."""
+
+    tasks: tuple[TaskAnswer, ...]
+
+
 @get("/system/", SystemQuery, SystemUsage, Access.STAFF)
 def system_usage(asked: Asked[SystemQuery]) -> SystemUsage:
     """Usage of the whole installation, with the part of each provider."""
@@ -86,4 +124,28 @@ def langsmith_health(_asked: Asked[NoQuery]) -> TracingAnswer:
         endpoint=health.endpoint,
         connected=health.connected,
         error=health.error,
+    )
+
+
+@get("/system/tasks/", NoQuery, TasksAnswer, Access.STAFF)
+def system_tasks(_asked: Asked[NoQuery]) -> TasksAnswer:
+    """When each task is due, and how its last run went."""
+    return TasksAnswer(tasks=tuple(map(_task, services().tasks.rows())))
+
+
+def _task(row: TaskRow) -> TaskAnswer:
+    state, took = row.state, row.state.last_took
+    return TaskAnswer(
+        name=row.task.name,
+        description=row.task.words,
+        schedule=str(row.task.schedule),
+        due_at=state.due_at,
+        is_late=row.is_late,
+        running_since=state.running_since,
+        last_run_at=state.last_run_at,
+        last_duration_seconds=None if took is None else took.total_seconds(),
+        last_outcome=state.last_outcome,
+        last_detail=state.last_detail,
+        runs=state.runs,
+        failures=state.failures,
     )

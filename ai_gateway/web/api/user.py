@@ -139,7 +139,10 @@ def spend_limit_of(standing: UserStanding) -> SpendLimit:
         monthly_percent_used=monthly.percent,
         monthly_resets_at=standing.month.resets_at,
         warning_message=_warning(standing),
-        blocked=BudgetState.EXCEEDED in states,
+        blocked=any(
+            budget.state is BudgetState.EXCEEDED and budget.limit.is_ceiling
+            for budget in (standing.day, standing.month)
+        ),
     )
 
 

@@ -4,18 +4,15 @@ import secrets
 from datetime import datetime
 from typing import Literal
 
-from flask import request
-
 from ai_gateway.domain.limits import BudgetState, Window, worse
 from ai_gateway.domain.money import usd_text
 from ai_gateway.domain.spend_list import Selection, SpendFilter, SpendSort
-from ai_gateway.errors import InvalidRequest
 from ai_gateway.services.spend_list_report import ListMoment, UserSpendRow
 from ai_gateway.services.spend_reset import BOTH, UserReset
 from ai_gateway.services.user_walk import PageAsked, Place
 from ai_gateway.web.admin.staff import current_actor
 from ai_gateway.web.api.budgets import BudgetAnswer, Used, budget_answer
-from ai_gateway.web.api.caller import IDEMPOTENCY_HEADER, Access
+from ai_gateway.web.api.caller import Access, idempotency_id
 from ai_gateway.web.api.cursors import read_cursor, write_cursor
 from ai_gateway.web.api.endpoint import USER_ID, Asked, get, post
 from ai_gateway.web.api.fields import (
@@ -36,8 +33,6 @@ from ai_gateway.web.api.fields import (
 )
 from ai_gateway.web.api.sums import Sums, sums_of
 from ai_gateway.web.context import services
-
-MAX_ID_CHARACTERS = 200
 
 
 class UsersQuery(Query):
@@ -239,12 +234,7 @@ def _read(address: str, cursor: str | None) -> Place | None:
 
 def _reset_id(staff_id: int) -> str:
     """Each member of staff has ids of their own, so that nobody's hides another's reset."""
-    chosen = request.headers.get(IDEMPOTENCY_HEADER, "")
-    if len(chosen) > MAX_ID_CHARACTERS:
-        raise InvalidRequest(
-            f"{IDEMPOTENCY_HEADER}: use at most {MAX_ID_CHARACTERS} characters.", IDEMPOTENCY_HEADER
-        )
-    return f"api:{staff_id}:{chosen or secrets.token_urlsafe()}"
+    return f"api:{staff_id}:{idempotency_id() or secrets.token_urlsafe()}"
 
 
 def _message(done: UserReset) -> str:

@@ -8,8 +8,7 @@ from flask.testing import FlaskClient
 from simulator.testing import RunningSimulator, running_simulator
 from tests.gateway_app import GatewayApp, opened_app
 from tests.redis_servers import running_redis
-
-PASSWORD = "a long enough password"
+from tests.seeding import PASSWORD
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +38,8 @@ def act(client: FlaskClient, action: str, user_id: int) -> None:
 
 
 def test_keys_stop_with_the_next_call_and_sessions_with_the_next_page(gateway: GatewayApp) -> None:
-    administrator = gateway.make_user("--superuser", "--password", PASSWORD)
-    name = gateway.make_user("--staff", "--password", PASSWORD)
+    administrator = gateway.make_staff("--superuser")
+    name = gateway.make_staff("--staff")
     key = gateway.make_key(name)
     with gateway.app.app_context():
         user_id = gateway.services.user_admin.user_id(name)

@@ -16,7 +16,6 @@ from ai_gateway.stores.tables import AuditRow, LedgerEntry, User, VirtualKey, db
 from simulator.testing import RunningSimulator
 from tests.gateway_app import GatewayApp, opened_app
 from tests.redis_servers import RedisServer, running_redis
-from tests.seeding import PASSWORD
 from tests.web.staff_app import csrf_token, log_in
 
 HOME, TEST_CALL = "/admin/", "/admin/test-call/"
@@ -31,7 +30,7 @@ def gateway(server: RedisServer, simulator: RunningSimulator) -> Iterator[Gatewa
 
 def staff(gateway: GatewayApp, role: str = "operator") -> str:
     """Make one and log in; returns the name."""
-    name = gateway.make_user("--role", role, "--password", PASSWORD)
+    name = gateway.make_staff("--role", role)
     log_in(gateway.client, name)
     return name
 
@@ -224,7 +223,7 @@ def test_a_deployment_of_azure_is_called_by_its_name(
 
 def test_without_redis_the_page_says_why_nothing_can_be_sent(simulator: RunningSimulator) -> None:
     with running_redis() as own, opened_app(own, simulator) as gateway:
-        name = gateway.make_user("--role", "operator", "--password", PASSWORD)
+        name = gateway.make_staff("--role", "operator")
         own.stop()
         log_in(gateway.client, name)
         page = gateway.client.get(TEST_CALL)

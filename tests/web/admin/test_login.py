@@ -27,8 +27,21 @@ def _submit(staff_app: StaffApp, **form: str) -> TestResponse:
     return staff_app.client.post("/login", data=values | form)
 
 
-def test_the_root_leads_to_the_staff_pages(staff_app: StaffApp) -> None:
+def test_the_root_leads_everybody_to_their_home(staff_app: StaffApp) -> None:
     assert staff_app.client.get("/").headers["Location"] == "/admin/"
+    for role, home in (("none", "/me/"), ("viewer", "/admin/")):
+        add_user(role, role=role)
+        client = staff_app.app.test_client()
+        log_in(client, role)
+        assert client.get("/").headers["Location"] == home
+        assert client.get("/login").headers["Location"] == home
+
+
+def test_a_log_in_without_a_role_leads_to_the_own_page(staff_app: StaffApp) -> None:
+    add_user("ann")
+    for asked, target in (("", "/me/"), (USERS, "/me/"), ("/me/keys/", "/me/keys/")):
+        assert _submit(staff_app, next=asked).headers["Location"] == target
+        staff_app.client.delete_cookie("ai_gateway")
 
 
 def test_a_log_in_leads_to_the_page_that_was_asked_for(staff_app: StaffApp) -> None:

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ai_gateway.domain.call import Outcome
+from ai_gateway.domain.tasks import TASKS, FinishedRun, RunOutcome, TaskName
 from ai_gateway.errors import CallerError
 from ai_gateway.services.health import LiveState
 from ai_gateway.services.outcomes import outcome_of
 from ai_gateway.stores.refusal_tables import RefusalHour
 from ai_gateway.stores.tables import db
+from ai_gateway.stores.tasks import Claim, TaskTable
 from ai_gateway.web.admin.wording import OUTCOME_WORDS, REFUSAL_WORDS
 from tests.redis_servers import running_redis
 from tests.seeding import NOW, add_user, seed_story
@@ -93,6 +95,47 @@ def test_the_page_keeps_to_its_number_of_statements(viewer: StaffApp) -> None:
         assert len(sent) <= 12, sent
 
 
+def test_closed_days_tell_when_they_were_read(viewer: StaffApp) -> None:
+    seed_story()
+    assert "closed days as of" not in _text(viewer.client.get(SYSTEM).text)
+    viewer.clock.now += timedelta(seconds=95)
+    said = _text(viewer.client.get(SYSTEM).text)
+    assert "updated 07:11:40 UTC , closed days as of 07:10:05 UTC" in said
+
+
+def _task(page: str, name: str) -> str:
+    found = re.search(rf'<tr data-task="{name}">(.*?)</tr>', page, re.DOTALL)
+    assert found, name
+    return " ".join(re.sub(r"<[^>]+>", " ", found.group(1)).split())
+
+
+def test_every_task_has_a_row_also_before_the_first_bookkeeper(viewer: StaffApp) -> None:
+    page = viewer.client.get(SYSTEM).text
+    for task in TASKS:
+        row = _task(page, task.name)
+        assert row.startswith(f"{task.words} {task.name} · {task.schedule}")
+        assert row.endswith("Not yet run — — when a bookkeeper starts")
+
+
+def test_a_task_tells_its_last_run_and_the_next(viewer: StaffApp) -> None:
+    ran_at = NOW - timedelta(minutes=12)
+    table = TaskTable(viewer.engine)
+    soon = NOW + timedelta(minutes=31)
+    due: dict[str, datetime] = dict.fromkeys(("staff_sessions", "key_orders", "refusals"), NOW)
+    table.schedule(due | {"counters": NOW - timedelta(hours=2)})
+    for name, outcome in (("staff_sessions", RunOutcome.OK), ("key_orders", RunOutcome.FAILED)):
+        table.claim(name, Claim("one", ran_at, NOW), due_by=NOW)
+        run = FinishedRun(outcome, timedelta(milliseconds=1234), "as was said", soon)
+        table.finish(name, "one", run)
+    table.claim(TaskName.REFUSALS, Claim("one", ran_at, NOW), due_by=NOW)
+    page = viewer.client.get(SYSTEM).text
+    last = "12 min ago 06:58:05 UTC 1.2 s in 31 min 23 Nov 2026, 07:41:05 UTC"
+    assert _task(page, "staff_sessions").endswith(f"Done as was said {last}")
+    assert _task(page, "key_orders").endswith(f"Failed as was said {last}")
+    assert _task(page, "refusals").endswith("Running — — under way, begun 12 min ago")
+    assert "Late — — now 23 Nov 2026, 05:10:05 UTC" in _task(page, "counters")
+
+
 def test_every_outcome_of_an_admitted_call_has_words() -> None:
     refusals = {Outcome.CLIENT_ERROR, Outcome.AUTH_ERROR, Outcome.BUDGET_BLOCKED}
     assert set(OUTCOME_WORDS) == set(Outcome) - refusals
@@ -105,9 +148,15 @@ def test_every_reason_of_a_refusal_has_words() -> None:
         if kind.__name__ not in {"InvalidKey", "ModelNotAllowed", "BudgetExhausted"}
     }
     budgets = {"installation_month", "user_day", "user_month", "key_day", "key_month"}
-    keys = {"missing", "invalid", "revoked", "expired", "forbidden"}
+    keys = {"missing", "invalid", "revoked", "expired", "forbidden", "paused"}
     # Only the staff pages and their API raise these; nobody is refused a call by them.
-    elsewhere = {"NotPermitted", "UserNotFound"}
+    elsewhere = {
+        "NotPermitted",
+        "UserNotFound",
+        "KeyNotFound",
+        "RequestNotFound",
+        "ChangedMeanwhile",
+    }
     assert outcome_of(CallerError())[0] is Outcome.CLIENT_ERROR
     assert budgets | keys | by_class - elsewhere <= set(REFUSAL_WORDS)
 

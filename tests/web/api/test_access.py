@@ -5,8 +5,24 @@ import pytest
 from tests.gateway_app import credential
 from tests.web.api_app import API, Api
 
-STAFF_ONLY = ("/system/", "/langsmith/health/", "/top/", "/users/")
-OWN = ("/user/", "/user/spend-limit/", "/series/", "/models/", "/activity/")
+STAFF_ONLY = (
+    "/system/",
+    "/langsmith/health/",
+    "/top/",
+    "/users/",
+    "/alerts/",
+    "/alerts/rules/",
+    "/audit/",
+)
+OWN = (
+    "/user/",
+    "/user/spend-limit/",
+    "/series/",
+    "/models/",
+    "/activity/",
+    "/requests/",
+    "/refusals/",
+)
 STRANGERS = {
     "no key": {},
     "an unknown key": {"authorization": "Bearer agw_aaaaaaaa_bbbb"},

@@ -28,7 +28,7 @@ def ask(api: Api, viewer: str, curl: str) -> TestResponse:
     if "-X POST" not in command:
         return api.gateway.client.get(address, headers=credential(viewer))
     [body] = re.findall(r"-d '(\{.*\})'", command)
-    client = api.session("operator")
+    client = api.session("admin")
     headers = dict(re.findall(r'-H "([\w-]+): ([^"$]+)"', command))
     headers["X-CSRFToken"] = token_of(client)
     return client.post(address, data=body, headers=headers)

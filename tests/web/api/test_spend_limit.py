@@ -18,7 +18,6 @@ from ai_gateway.stores.tables import db
 from tests.gateway_app import GatewayApp, credential, opened_app
 from tests.money import UNLIMITED, UTC_ZONE, admitted_call, finished_call
 from tests.redis_servers import RedisServer, running_redis
-from tests.seeding import PASSWORD
 from tests.web.staff_app import log_in
 
 ADDRESS = "/api/v1/ai/analytics/user/spend-limit/"
@@ -249,7 +248,7 @@ class TestWhose:
         assert answer.json["error"]["param"] == query.partition("=")[0]
 
     def test_whoever_is_logged_in_sees_their_own(self, gateway: GatewayApp) -> None:
-        name = gateway.make_user("--password", PASSWORD)
+        name = gateway.make_staff()
         spend(gateway, gateway.make_key(name), 444)
         client = gateway.app.test_client()
         log_in(client, name)
@@ -258,7 +257,7 @@ class TestWhose:
         assert answer.json["daily_spend_nano_usd"] == 444
 
     def test_a_key_counts_before_a_session(self, gateway: GatewayApp) -> None:
-        name = gateway.make_user("--password", PASSWORD)
+        name = gateway.make_staff()
         other = gateway.make_key()
         spend(gateway, other, 555)
         client = gateway.app.test_client()
@@ -286,7 +285,7 @@ class TestWhose:
         assert answer.json["error"]["code"] == "invalid_api_key"
 
     def test_a_wrong_key_is_refused_even_with_a_session(self, gateway: GatewayApp) -> None:
-        name = gateway.make_user("--password", PASSWORD)
+        name = gateway.make_staff()
         client = gateway.app.test_client()
         log_in(client, name)
         assert client.get(ADDRESS, headers={"x-api-key": "sk-1"}).status_code == 401

@@ -1,4 +1,4 @@
-"""Runs `flask` commands one after another in one process: starting a process takes a second each.
+"""Runs `flask` commands one after another in one process: see `tests.running.Commands`.
 
 Reads a line of JSON for each command (a list of arguments), and answers with a line of JSON: the
 exit code, the standard output and the standard error.

@@ -1,13 +1,96 @@
-"""Stopping, starting again, and a Valkey that goes away: no call is lost and none is free."""
+"""A worker is killed, the gateway stops and starts, Valkey goes away: every call is booked once.
+
+Both stories are told at once, since most of their time is waiting.
+"""
 
 import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from tests.e2e.stories import STREAM_END, Answers, KilledWorker, Restart, caller_ids
+from tests.e2e.stories import (
+    STORIES,
+    STREAM_END,
+    Answers,
+    KilledWorker,
+    Restart,
+    caller_ids,
+)
 
 # The first that asks for a story waits for its end.
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
+
+
+@pytest.fixture(scope="module")
+def stories(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Any]]]:
+    """Those that the tests of this run look at."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    with ThreadPoolExecutor(len(STORIES)) as pool:
+        yield {
+            name: pool.submit(story, tmp_path_factory.mktemp(name))
+            for name, story in STORIES.items()
+            if name in wanted
+        }
+
+
+@pytest.fixture(scope="module")
+def killed_worker(stories: dict[str, Future[KilledWorker]]) -> KilledWorker:
+    return stories["killed_worker"].result()
+
+
+@pytest.fixture(scope="module")
+def restart(stories: dict[str, Future[Restart]]) -> Restart:
+    return stories["restart"].result()
+
+
+def test_calls_of_a_killed_worker_are_booked_within_a_minute(killed_worker: KilledWorker) -> None:
+    broken = [stream for _, stream in killed_worker.streams if stream.is_broken]
+    # On a busy machine one worker may have taken all of them.
+    assert broken
+    for stream in broken:
+        entry = killed_worker.entries[stream.headers["x-request-id"]]
+        assert (entry["outcome"], entry["confidence"]) == ("gateway_error", "estimated")
+        assert 0 < entry["cost_nano_usd"] <= entry["held_nano_usd"]
+    assert killed_worker.leases == 0
+    assert killed_worker.seconds < 60
+
+
+def test_streams_of_the_other_worker_do_not_notice(killed_worker: KilledWorker) -> None:
+    for dialect, stream in killed_worker.streams:
+        if not stream.is_broken:
+            assert STREAM_END[dialect] in stream.received
+            entry = killed_worker.entries[stream.headers["x-request-id"]]
+            assert (entry["outcome"], entry["confidence"]) == ("success", "reported")
+    assert killed_worker.is_other_alive
+
+
+def test_killed_worker_is_replaced_and_calls_go_on(killed_worker: KilledWorker) -> None:
+    assert killed_worker.workers_after == 2
+    assert {answer.status for answer in killed_worker.answers_after} == {200}
+
+
+def test_provider_is_stopped_at_once_where_that_is_chosen(killed_worker: KilledWorker) -> None:
+    entries = {entry["provider"]: entry for entry in killed_worker.abandoned}
+    for provider, usage_status in (("openai", "missing"), ("anthropic", "partial")):
+        entry = entries[provider]
+        assert (entry["outcome"], entry["usage_status"], entry["confidence"]) == (
+            "cancelled",
+            usage_status,
+            "counted",
+        )
+        assert 0 < entry["output_tokens"] < 200
+        assert 0 < entry["cost_nano_usd"] <= entry["held_nano_usd"]
+    assert all(call["ended"] and not call["finished"] for call in killed_worker.abandoned_calls)
+
+
+def test_client_that_does_not_read_has_left(killed_worker: KilledWorker) -> None:
+    (entry,) = killed_worker.unread
+    assert (entry["outcome"], entry["confidence"]) == ("cancelled", "counted")
+    assert 0 < entry["output_tokens"] < 100_000
 
 
 def test_stop_ends_well(restart: Restart) -> None:
