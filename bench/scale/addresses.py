@@ -35,6 +35,7 @@ API_QUESTIONS = {
     "/models/": ("", "range=24h", "range=30d", CUSTOM),
     "/top/": ("", "limit=200"),
     "/activity/": ("", "limit=200"),
+    "/prices/cost/": ("model=gpt-4o-mini&input_tokens=1000&output_tokens=100",),
 }
 
 

@@ -59,7 +59,7 @@ def test_names_lead_to_users_and_back(visit: Start, full_site: Site) -> None:
     started = visit(full_site)
     page = started.page
     page.goto(OVERVIEW)
-    page.locator("#spenders").get_by_role("link", name="amelia.stone").click()
+    page.locator("#spenders").get_by_role("link", name="amelia.stone", exact=True).click()
     page.get_by_role("heading", name="amelia.stone", level=1).wait_for()
     until(page, "window.Chart && Chart.getChart('burn-up')")
     page.get_by_role("link", name="Users", exact=True).first.click()

@@ -103,7 +103,7 @@ def test_calls_at_once_do_not_pass_the_limit(operator: Operator, dialect: Dialec
         ({"daily": "5", "monthly": "0"}, (), "user's monthly"),
         ({}, ("--daily", "0.0001"), "key's daily"),
         ({}, ("--monthly", "0.0001"), "key's monthly"),
-        ({"daily": "0"}, ("--daily", "3"), "user's daily"),
+        ({"daily": "0"}, ("--daily", "0"), "user's daily"),
     ],
     ids=["user-day", "user-month", "user-month-0", "key-day", "key-month", "user-day-0"],
 )

@@ -663,3 +663,25 @@ def test_any_bytes_of_a_stream_reach_the_client(chunks: list[bytes]) -> None:
     relayed = b"".join(map(reader.feed, chunks)) + reader.rest()
     assert relayed == b"".join(chunks)
     assert not reader.has_failed
+
+
+def streamed(interpreter: dialect.Interpreter, *events: dict[str, Any]) -> Reading:
+    for event in events:
+        interpreter.see(json.dumps(event).encode())
+    return interpreter.reading()
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        read_chat(raw(id="a-1", choices=[])),
+        read_message(raw(id="a-1", content=[])),
+        OPENAI.read_answer(raw(id="a-1", store=False), Operation.RESPONSES, PLAIN),
+        streamed(chat_interpreter(wants_usage=True), {"id": "a-1"}, {"choices": []}),
+        streamed(response_interpreter(), {"type": "response.created", "response": {"id": "a-1"}}),
+        streamed(MessagesInterpreter(), {"type": "message_start", "message": {"id": "a-1"}}),
+    ],
+    ids=["chat", "message", "response", "chat stream", "response stream", "message stream"],
+)
+def test_the_name_that_the_provider_gave_to_its_answer_is_read(reading: Reading) -> None:
+    assert reading.provider_id == "a-1"

@@ -69,6 +69,7 @@ class TestReserve:
             "price_row": "openai/gpt-4o-mini",
             "price_book": "test",
             "held": 100,
+            "floor_rates": None,
             "admitted_at": call.admitted_at.isoformat(),
             "accounts": [account.name for account in call.accounts],
         }

@@ -25,6 +25,7 @@ from ai_gateway.errors import (
     ModelUnpriced,
     NotPermitted,
     Refusal,
+    RequestNotFound,
     RequestTooLarge,
     ResponseNotFound,
     ServicePaused,
@@ -108,6 +109,9 @@ TOLD = {
     ),
     "UserNotFound": Told(
         UserNotFound(7), 404, "invalid_request_error", "user_not_found", "not_found_error"
+    ),
+    "RequestNotFound": Told(
+        RequestNotFound("r1"), 404, "invalid_request_error", "request_not_found", "not_found_error"
     ),
     "KeyNotFound": Told(
         KeyNotFound("k0000001"), 404, "invalid_request_error", "key_not_found", "not_found_error"

@@ -104,6 +104,20 @@ def test_the_parameters_are_those_that_are_checked(document: dict[str, Any]) -> 
         "models": {"range", "from", "to", "user_id"},
         "top": {"limit"},
         "activity": {"user_id", "limit", "cursor"},
+        "audit": {
+            *("action", "actor", "target", "result", "range", "from", "to", "limit", "cursor"),
+        },
+        "system_tasks": set(),
+        "budgets": set(),
+        "set_installation_limit": {"X-CSRFToken", "Idempotency-Key"},
+        "set_user_defaults": {"X-CSRFToken", "Idempotency-Key"},
+        "user_limits": {"user_id"},
+        "set_user_limits": {"user_id", "X-CSRFToken", "Idempotency-Key"},
+        "key_limits": {"key_id"},
+        "set_key_limits": {"key_id", "X-CSRFToken", "Idempotency-Key"},
+        "pauses": set(),
+        "set_pause": {"X-CSRFToken", "Idempotency-Key"},
+        "lift_pause": {"X-CSRFToken", "Idempotency-Key"},
         "alerts": {"limit"},
         "alert_rules": set(),
         "users": {"filter", "search", "sort", "order", "limit", "cursor"},
@@ -139,6 +153,8 @@ def test_every_answer_is_closed_and_every_amount_has_its_integer(
             if name.endswith("_nano_usd"):
                 amount = name.removesuffix("_nano_usd")
                 assert {amount, f"{amount}_usd"} & schema["properties"].keys(), name
+            elif name.endswith("pico_usd"):
+                pass  # an integer already, of a rate and not of an amount
             elif name.endswith(("_usd", "_spend", "_limit", "_remaining")) or name == "cost":
                 assert f"{name.removesuffix('_usd')}_nano_usd" in schema["properties"], name
 

@@ -57,8 +57,9 @@ class LimitAnswer(Answer):
     """Where the limit comes from while nothing is chosen."""
     spent: Usd | None
     spent_nano_usd: NanoUsd | None
-    held_nano_usd: NanoUsd | None
+    held: Usd | None
     """By running calls."""
+    held_nano_usd: NanoUsd | None
     status: BudgetState | None
     resets_at: Moment | None
 
@@ -202,6 +203,7 @@ def _of_budget(choice: LimitChoice, standing: LimitStanding) -> LimitAnswer:
         inherited_from=choice.source,
         spent=now.spent if now else None,
         spent_nano_usd=now.spent if now else None,
+        held=now.held if now else None,
         held_nano_usd=now.held if now else None,
         status=now.state if now else None,
         resets_at=now.resets_at if now else None,

@@ -133,6 +133,7 @@ def test_the_doctor_prints_the_lines_of_the_home_page(gateway: GatewayApp) -> No
         "Redis keeps every counter": "done",
         "Bookkeeper alive": "done",
         "Counters trusted": "done",
+        "Calls not paused": "done",
         "Provider configured": "done",
         "LangSmith key set": "optional",
         "Tracing on": "optional",
