@@ -45,6 +45,7 @@ def prometheus(
         address = urlsplit(gateway.base_url).netloc
         server = stack.enter_context(running_prometheus(folder, address, stand_ins))
         stack.enter_context(scripted_traffic(gateway))
+        gateway.flask("housekeeping", "run", "staff_sessions")  # hourly else
         yield server
 
 
