@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
@@ -205,6 +206,10 @@ def look(gateway: GatewayApp, server: RedisServer, stand_in: StandIn) -> None:
         before = client.get("{agw}:tracing")
         tracing_watch(settings, client, system_clock)()
         wait_for(lambda: client.get("{agw}:tracing") != before, "LangSmith is checked", 20)
+        # What it does after that needs the client too.
+        for thread in threading.enumerate():
+            if thread.name == "tracing-watch":
+                thread.join(20)
 
 
 def test_the_state_is_told_to_programs_pages_and_the_scrape(

@@ -143,6 +143,7 @@ def test_names_of_other_keys_can_be_seen_and_nothing_in_them(restricted: Restric
     with pytest.raises(redis.exceptions.NoPermissionError):
         restricted.user.get("somebody:else")
     restricted.administrator.delete("somebody:else")
+    restricted.administrator.acl_log_reset()
 
 
 def test_every_command_of_the_stores_is_in_the_list(restricted: Restricted) -> None:
