@@ -45,7 +45,7 @@ test: test-tools check
 	@room=$$(df -Pk /dev/shm 2> /dev/null | awk 'NR == 2 { print $$4 }'); \
 	[ "$${room:-0}" -lt 4000000 ] || export TMPDIR=/dev/shm; \
 	status=0; \
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
 	$(BIN)/python tests/tools.py report || status=1; \
 	exit $$status
 
