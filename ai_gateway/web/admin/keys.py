@@ -1,8 +1,5 @@
 """The virtual keys: whose they are, what they may call, in which state, and what they spent."""
 
-from enum import StrEnum
-from typing import TypeVar
-
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
@@ -12,11 +9,9 @@ from ai_gateway.domain.key_list import KeyFilter, KeySelection, KeySort
 from ai_gateway.domain.roles import Permission
 from ai_gateway.domain.virtual_key import key_id_of, parse_key
 from ai_gateway.services.key_list import PAGE_SIZES, KeyPage, KeyQuery
-from ai_gateway.web.admin.links import here
+from ai_gateway.web.admin.links import here, page_size, word_of
 from ai_gateway.web.admin.staff import StaffView, may
 from ai_gateway.web.context import services
-
-Word = TypeVar("Word", bound=StrEnum)
 
 DEFAULTS = KeyQuery()
 MAX_SEARCH_CHARACTERS = 254
@@ -94,6 +89,10 @@ class Links:
             found.append((f"matches “{selection.search}”", here(q=None, page=None)))
         return found
 
+    def turned(self, page: int) -> str:
+        """Another page of the same list."""
+        return here(page=page)
+
     def new(self) -> str:
         """Where a key is made, for the owner whose keys are shown."""
         return url_for("keycreate.index", owner=self._query.selection.owner_id)
@@ -101,18 +100,20 @@ class Links:
 
 def read_query(arguments: MultiDict[str, str]) -> KeyQuery:
     """Read the address; what makes no sense becomes the default or the nearest that does."""
-    sort = _word(arguments, "sort", DEFAULTS.sort)
+    sort = word_of(arguments, "sort", DEFAULTS.sort)
     first = "asc" if sort in RISING else "desc"
     return KeyQuery(
         selection=KeySelection(
-            _word(arguments, "filter", DEFAULTS.selection.chosen),
+            word_of(arguments, "filter", DEFAULTS.selection.chosen),
             _search(arguments.get("q", "")),
             read_number(arguments.get("owner", "")),
         ),
         sort=sort,
         is_descending=arguments.get("dir", first) != "asc",
         page=read_number(arguments.get("page", "")) or DEFAULTS.page,
-        page_size=_size(read_number(arguments.get("size", "")) or DEFAULTS.page_size),
+        page_size=page_size(
+            read_number(arguments.get("size", "")) or DEFAULTS.page_size, PAGE_SIZES
+        ),
     )
 
 
@@ -125,15 +126,3 @@ def read_number(text: str) -> int | None:
 def _search(text: str) -> str:
     # PostgreSQL takes no NUL in a text.
     return text.replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS]
-
-
-def _word(arguments: MultiDict[str, str], name: str, default: Word) -> Word:
-    try:
-        return type(default)(arguments.get(name, default))
-    except ValueError:
-        return default
-
-
-def _size(asked: int) -> int:
-    """The largest size that was asked for, or the smallest that there is."""
-    return max((size for size in PAGE_SIZES if size <= asked), default=PAGE_SIZES[0])

@@ -1,5 +1,6 @@
 """Addresses of the page that is shown, seen otherwise: all of its state is in the query string."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -40,10 +41,20 @@ def kept_fields(*without: str) -> dict[str, str]:
 
 def read_word(name: str, default: Word) -> Word:
     """The word that the address has for a choice, or the default where it makes no sense."""
+    return word_of(request.args, name, default)
+
+
+def word_of(arguments: Mapping[str, str], name: str, default: Word) -> Word:
+    """Likewise of arguments that are handed in."""
     try:
-        return type(default)(request.args.get(name, default))
+        return type(default)(arguments.get(name, default))
     except ValueError:
         return default
+
+
+def page_size(asked: int, sizes: Sequence[int]) -> int:
+    """The largest of the sizes that was asked for, or the smallest that there is."""
+    return max((size for size in sizes if size <= asked), default=sizes[0])
 
 
 def _in_window(endpoint: str, filters: dict[str, object]) -> str:

@@ -1,8 +1,7 @@
 """The users with what they have spent of their budgets: who is near a limit, who costs most."""
 
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Response, request, url_for
 from flask_admin.base import expose
@@ -13,11 +12,10 @@ from ai_gateway.domain.roles import Permission, Role, allows
 from ai_gateway.domain.spend_list import Selection, SpendFilter, SpendSort
 from ai_gateway.services.spend_list_report import PAGE_SIZES, UserSpendQuery
 from ai_gateway.web.admin import spend_csv
+from ai_gateway.web.admin.links import page_size, word_of
 from ai_gateway.web.admin.staff import StaffView, current_actor, current_member
 from ai_gateway.web.context import services
 from ai_gateway.web.csv_export import MAX_ROWS, csv_response
-
-Word = TypeVar("Word", bound=StrEnum)
 
 DEFAULTS = UserSpendQuery()
 MAX_SEARCH_CHARACTERS = 254
@@ -133,15 +131,15 @@ class Links:
 
 def read_query(arguments: MultiDict[str, str]) -> UserSpendQuery:
     """Read the address; what makes no sense becomes the default or the nearest that does."""
-    sort = _word(arguments, "sort", DEFAULTS.sort)
+    sort = word_of(arguments, "sort", DEFAULTS.sort)
     # PostgreSQL takes no NUL in a text.
     search = arguments.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS]
     return UserSpendQuery(
-        selection=Selection(_word(arguments, "filter", DEFAULTS.selection.chosen), search),
+        selection=Selection(word_of(arguments, "filter", DEFAULTS.selection.chosen), search),
         sort=sort,
         is_descending=arguments.get("dir", _first_direction(sort)) != "asc",
         page=_number(arguments, "page", DEFAULTS.page),
-        page_size=_size(_number(arguments, "size", DEFAULTS.page_size)),
+        page_size=page_size(_number(arguments, "size", DEFAULTS.page_size), PAGE_SIZES),
     )
 
 
@@ -173,20 +171,8 @@ def _first_direction(sort: SpendSort) -> str:
     return "asc" if sort in TEXT_SORTS else "desc"
 
 
-def _word(arguments: MultiDict[str, str], name: str, default: Word) -> Word:
-    try:
-        return type(default)(arguments.get(name, default))
-    except ValueError:
-        return default
-
-
 def _number(arguments: MultiDict[str, str], name: str, default: int) -> int:
     text = arguments.get(name, "")
     if not (text.isascii() and text.isdigit()):
         return default
     return int(text) if len(text) <= MAX_PAGE_DIGITS else 10**MAX_PAGE_DIGITS
-
-
-def _size(asked: int) -> int:
-    """The largest size that was asked for, or the smallest that there is."""
-    return max((size for size in PAGE_SIZES if size <= asked), default=PAGE_SIZES[0])
