@@ -1,6 +1,7 @@
 """An application with the staff pages alone, with a settable clock."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask.testing import FlaskClient
+from gevent import get_hub
+from gevent.event import Event
+from gevent.pywsgi import WSGIServer
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
 
 from ai_gateway.domain.exchange import Answer, IncomingCall
 from ai_gateway.domain.limits import (
@@ -82,7 +85,6 @@ from ai_gateway.stores.limit_rows import LimitRows
 from ai_gateway.stores.live_counters import LiveCounters
 from ai_gateway.stores.log_in_limits import LogInLimits
 from ai_gateway.stores.once import Once
-from ai_gateway.stores.outbox import PublishedState
 from ai_gateway.stores.own_refusals import OwnRefusals
 from ai_gateway.stores.pauses import PauseActs
 from ai_gateway.stores.price_entries import PriceEntryTable
@@ -110,6 +112,7 @@ from tests.alerts import admin_of
 from tests.domain.facts import flat_rates
 from tests.seeding import DEFAULTS, NOW, PASSWORD, UTC_ZONE
 from tests.templates import COMPILED_TEMPLATES
+from tests.trusting import trust
 
 NO_REDIS = "redis://127.0.0.1:1"
 """The staff pages live without it: keys are published later, failed log-ins are counted here."""
@@ -243,11 +246,11 @@ def publish_counters(redis_url: str, engine: Engine, now: datetime = NOW) -> Non
     """Empty a Redis and write the counters as the database has them, marks of refusals too."""
     windows = [window_id(window, now, UTC_ZONE) for window in Window]
     later = datetime.now(UTC) + timedelta(days=1)
-    spent = Ledger(engine, UTC_ZONE).spent(windows)
+    spent = Ledger(engine, UTC_ZONE).totals.spent(windows)
     with connect(redis_url, timeout_seconds=60) as client, Session(engine) as session:
         client.flushall()
         counters = ((account, nano, later) for account, nano in spent)
-        assert PublishedState(client).restore(counters, "epoch")
+        assert trust(client, counters)
         for row in session.scalars(select(AccountTotal).where(AccountTotal.is_refused)):
             name = redis_keys.account(
                 account_from_name(f"{row.scope}:{row.subject_id}:{row.window_id}")
@@ -414,13 +417,32 @@ def log_in(client: FlaskClient, username: str, password: str = PASSWORD) -> None
 
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """Serve on a free port of loopback; gives the address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
+    """Serve on a free port of loopback, one request after another; gives the address.
+
+    Werkzeug's server will not do: it leaves a file open when a browser turns away from it.
+    """
+    started: Future[tuple[str, Callable[[], None]]] = Future()
+    thread = Thread(target=_serve, args=(app, started))
     thread.start()
+    address, stop = started.result()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield address
     finally:
-        server.shutdown()
+        stop()
         thread.join()
-        server.server_close()
+
+
+def _serve(app: Flask, started: Future[tuple[str, Callable[[], None]]]) -> None:
+    over = Event()
+    hub = get_hub()
+    server = WSGIServer(("127.0.0.1", 0), app, log=None)
+    server.start()
+    started.set_result(
+        (
+            f"http://127.0.0.1:{server.server_port}",
+            lambda: hub.loop.run_callback_threadsafe(over.set),
+        )
+    )
+    over.wait()
+    server.stop(timeout=1)
+    hub.destroy(destroy_loop=True)

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -50,12 +51,14 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 @contextmanager
 def noted_connections() -> Iterator[set[object]]:
-    """Where this process opens a connection to."""
+    """Where this thread opens a connection to; what earlier tests left running has others."""
     asked: set[object] = set()
     connect = socket.socket.connect
+    ours = get_ident()
 
     def noted(self: socket.socket, address: Any) -> None:
-        asked.add(address)
+        if get_ident() == ours:
+            asked.add(address)
         connect(self, address)
 
     with pytest.MonkeyPatch.context() as patch:
