@@ -16,7 +16,7 @@ from ai_gateway.stores import (  # their tables join the metadata
     task_tables,  # noqa: F401
 )
 from ai_gateway.stores.sql import BOOKKEEPER_BUSY_MS, configure, driver_url, engine_options
-from ai_gateway.stores.tables import Base
+from tests.fresh_tables import fresh_tables
 
 
 @contextmanager
@@ -25,9 +25,8 @@ def opened_engine(url: str, *, busy_ms: int = BOOKKEEPER_BUSY_MS) -> Iterator[En
     engine = create_engine(driver_url(url), **engine_options(url))
     configure(engine, busy_ms=busy_ms)
     try:
-        Base.metadata.create_all(engine)
-        yield engine
-        Base.metadata.drop_all(engine)
+        with fresh_tables(engine):
+            yield engine
     finally:
         engine.dispose()
 

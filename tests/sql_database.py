@@ -16,7 +16,8 @@ from ai_gateway.stores import (  # their tables join the metadata
     task_tables,  # noqa: F401
 )
 from ai_gateway.stores.sql import WORKER_BUSY_MS, configure
-from ai_gateway.stores.tables import Base, db
+from ai_gateway.stores.tables import db
+from tests.fresh_tables import fresh_tables
 
 
 @contextmanager
@@ -27,10 +28,9 @@ def opened(url: str) -> Iterator[None]:
     db.init_app(app)
     with app.app_context():
         configure(db.engine, busy_ms=WORKER_BUSY_MS)
-        Base.metadata.create_all(db.engine)
-        yield
-        db.session.remove()
-        Base.metadata.drop_all(db.engine)
+        with fresh_tables(db.engine):
+            yield
+            db.session.remove()
         db.engine.dispose()
 
 
