@@ -48,6 +48,10 @@ class UnsupportedEncoding(CallerError):
     """The body is compressed; only identity is taken."""
 
 
+IN_ADDRESS = "in_address"
+"""Why a key is refused that came in the address, where it has leaked."""
+
+
 class InvalidKey(CallerError):
     """No virtual key, or one that is unknown, revoked or expired: one and the same answer.
 
@@ -170,6 +174,30 @@ class Refusal:
     hold: NeededHold | None = None
 
 
+class RepeatedCall(CallerError):
+    """The `Idempotency-Key` of the call is that of an earlier one, `request_id`; it is not sent."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.request_id = request_id
+
+
+class CallStillRunning(RepeatedCall):
+    """The first call runs."""
+
+
+class CallAlreadyMade(RepeatedCall):
+    """The first call has ended, with an `outcome`; its answer is not kept."""
+
+    def __init__(self, request_id: str, outcome: str) -> None:
+        super().__init__(request_id)
+        self.outcome = outcome
+
+
+class IdempotencyKeyReused(RepeatedCall):
+    """The first call was another request."""
+
+
 class BudgetExhausted(LimitExceeded):
     """The worst case of the call does not fit into a budget."""
 
@@ -224,13 +252,22 @@ class UpstreamUnavailable(UpstreamError):
     """No connection, or the provider answered 5xx, or something that is no answer.
 
     `was_sent` tells whether the provider may have seen the call; with a `status` it refused the
-    call by an error of its own and bills nothing.
+    call by an error of its own and bills nothing. `is_invalid` tells that what came was no answer,
+    and not broken off.
     """
 
-    def __init__(self, provider: str, *, was_sent: bool, status: int | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        *,
+        was_sent: bool,
+        status: int | None = None,
+        is_invalid: bool = False,
+    ) -> None:
         super().__init__(provider)
         self.was_sent = was_sent
         self.status = status
+        self.is_invalid = is_invalid
 
 
 class CallEnded(UpstreamError):

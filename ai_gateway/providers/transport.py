@@ -7,16 +7,18 @@ wait has a limit. A connection whose answer was not read to its end is closed, n
 import re
 import socket
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from time import monotonic
 
 from ai_gateway.errors import UpstreamTimeout, UpstreamUnavailable
 from ai_gateway.providers.connections import Address, Connections, Place, read_address, shut
 from ai_gateway.providers.dialect import UpstreamRequest
+from ai_gateway.providers.http_answer import HttpAnswer, NoHttp
 
 MAX_ANSWER_BYTES = 64 * 2**20
-READ_BYTES = 64 * 2**10
 JOINED_BYTES = 64 * 2**10
 """Up to so many bytes a request is sent in one piece; above, the copy costs more than a call."""
+MOMENT_SECONDS = 0.001
+"""Not 0, which would not wait at all for what is on its way through TLS."""
 
 _BREAK = re.compile(r"[\r\n\0]")
 _OWN_HEADERS = {
@@ -56,22 +58,27 @@ class Transport:
             raise UpstreamUnavailable(request.provider, was_sent=False) from error
         try:
             self._send(connection, head, request)
-            response = _begun(HTTPResponse(connection, method=request.method))
+            answer = HttpAnswer(connection)
         except TimeoutError as error:
             connection.close()
             raise UpstreamTimeout(request.provider) from error
-        except (OSError, HTTPException) as error:
+        except (OSError, NoHttp) as error:
             connection.close()
-            raise UpstreamUnavailable(request.provider, was_sent=True) from error
+            is_invalid = isinstance(error, NoHttp)
+            raise UpstreamUnavailable(
+                request.provider, was_sent=True, is_invalid=is_invalid
+            ) from error
         except BaseException:
             connection.close()
             raise
-        exchange = _Exchange(self._connections, address.place, connection, response)
-        return UpstreamResponse(request.provider, exchange)
+        exchange = _Exchange(self._connections, address.place, connection, answer)
+        return UpstreamResponse(request.provider, exchange, self._silence(request))
+
+    def _silence(self, request: UpstreamRequest) -> float:
+        return self._limits.stream if request.is_streamed else self._limits.whole_answer
 
     def _send(self, connection: socket.socket, head: bytes, request: UpstreamRequest) -> None:
-        limits = self._limits
-        connection.settimeout(limits.stream if request.is_streamed else limits.whole_answer)
+        connection.settimeout(self._silence(request))
         body = request.body
         if len(body) <= JOINED_BYTES:
             connection.sendall(head + body)
@@ -80,42 +87,49 @@ class Transport:
             connection.sendall(body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Exchange:
     """An answer, and the connection that it comes on."""
 
     connections: Connections
     place: Place
     connection: socket.socket
-    response: HTTPResponse
+    answer: HttpAnswer
+    has_ended: bool = False
 
     def end(self, *, is_read: bool) -> None:
         """Keep the connection when the answer was read to its end, else close it."""
-        if self.response.closed:
+        if self.has_ended:
             return
-        self.response.close()
-        if is_read and not self.response.will_close:
+        self.has_ended = True
+        if is_read and self.answer.may_be_followed:
             self.connections.keep(self.place, self.connection)
         else:
             self.connection.close()
 
 
 class UpstreamResponse:
-    """A provider's answer whose body is still to be read; reading may raise `UpstreamError`."""
+    """A provider's answer whose body is still to be read; reading may raise `UpstreamError`.
 
-    def __init__(self, provider: str, exchange: _Exchange) -> None:
-        response = exchange.response
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+    `tells_its_end`: a connection that broke is no end of it, and is told apart.
+    """
+
+    def __init__(self, provider: str, exchange: _Exchange, silence_seconds: float) -> None:
+        answer = exchange.answer
+        self.status = answer.status
+        self.headers = answer.headers
+        self.tells_its_end = answer.is_chunked or answer.left is not None
         self._provider = provider
         self._exchange = exchange
-        self._response = response
+        self._answer = answer
+        self._silence_seconds = silence_seconds
+        self._heard_at = monotonic()
         self._is_read = False
         self._is_interrupted = False
         if self.headers.get("content-encoding", "identity") != "identity":
             # We asked for identity, and what cannot be read cannot be metered.
             self.close()
-            raise UpstreamUnavailable(provider, was_sent=True)
+            raise UpstreamUnavailable(provider, was_sent=True, is_invalid=True)
 
     def read_all(self) -> bytes:
         """The whole body, up to `MAX_ANSWER_BYTES`."""
@@ -125,21 +139,33 @@ class UpstreamResponse:
             parts.append(part)
             size += len(part)
             if size > MAX_ANSWER_BYTES:
-                raise UpstreamUnavailable(self._provider, was_sent=True)
+                raise UpstreamUnavailable(self._provider, was_sent=True, is_invalid=True)
         return b"".join(parts)
 
     def read_some(self) -> bytes:
         """What has arrived, at least a byte; empty at the end."""
+        part = None
+        while part is None:
+            part = self.read_within(self._silence_seconds)
+        return part
+
+    def read_within(self, seconds: float) -> bytes | None:
+        """The same; None where nothing came within so many seconds."""
+        left = self._heard_at + self._silence_seconds - monotonic()
         try:
-            part = self._response.read1(READ_BYTES)
+            self._exchange.connection.settimeout(max(MOMENT_SECONDS, min(seconds, left)))
+            part = self._answer.read_some()
         except TimeoutError as error:
+            if seconds < left:
+                return None
             raise UpstreamTimeout(self._provider) from error
-        except (OSError, HTTPException, ValueError, AttributeError) as error:
+        except (OSError, NoHttp) as error:
             # Broken off, or a connection that is closed already.
             raise UpstreamUnavailable(self._provider, was_sent=True) from error
-        if self._is_interrupted or (not part and self._response.length):
-            # Interrupted: what had arrived before can still be read. Or short of its length.
+        if self._is_interrupted:
+            # What had arrived before can still be read.
             raise UpstreamUnavailable(self._provider, was_sent=True)
+        self._heard_at = monotonic()
         self._is_read = not part
         return part
 
@@ -153,17 +179,6 @@ class UpstreamResponse:
             return  # the connection may be another call's by now
         self._is_interrupted = True
         shut(self._exchange.connection)
-
-
-def _begun(response: HTTPResponse) -> HTTPResponse:
-    """Wait for the status and the headers."""
-    try:
-        response.begin()
-    except BaseException:
-        # Its file keeps the connection open.
-        response.close()
-        raise
-    return response
 
 
 def _head(address: Address, request: UpstreamRequest) -> bytes:

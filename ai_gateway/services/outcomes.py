@@ -70,7 +70,7 @@ def _unavailable(error: UpstreamUnavailable) -> UpstreamResult:
     if not error.was_sent:
         return UpstreamResult.CONNECT
     if error.status is None:
-        return UpstreamResult.STREAM_CUT
+        return UpstreamResult.INVALID_RESPONSE if error.is_invalid else UpstreamResult.STREAM_CUT
     if error.status in OVERLOADED:
         return UpstreamResult.OVERLOADED
     return UpstreamResult.HTTP_5XX if error.status >= 500 else UpstreamResult.INVALID_RESPONSE

@@ -149,7 +149,7 @@ class Proxy:
         )
         self._ending.stored.remember(admitted, reading.stored_id)
         if not reading.is_readable:
-            raise UpstreamUnavailable(admitted.call.provider, was_sent=True)
+            raise UpstreamUnavailable(admitted.call.provider, was_sent=True, is_invalid=True)
         return Answer(200, _headers(admitted, response) | {COST_HEADER: usd_text(cost)}, body)
 
     def _streamed(

@@ -24,22 +24,31 @@ class ScriptedResponse:
     ) -> None:
         self.status = status
         self.headers = {"content-type": "text/event-stream", **(headers or {})}
+        self.tells_its_end = True
         self.closed = 0
         self.interrupted = Event()
         self.is_waited_for = Event()
         self._parts = list(parts)
 
     def read_some(self) -> bytes:
+        part = self.read_within(WAIT_SECONDS)
+        assert part is not None, "nobody went on"
+        return part
+
+    def read_within(self, seconds: float) -> bytes | None:
         if self.interrupted.is_set():
             raise UpstreamUnavailable("lab", was_sent=True)
         if not self._parts:
             return b""
-        part = self._parts.pop(0)
+        part = self._parts[0]
         if isinstance(part, Event):
             self.is_waited_for.set()
             waited_for = self.interrupted if part is SILENCE else part
-            assert waited_for.wait(WAIT_SECONDS), "nobody went on"
-            return self.read_some()
+            if not waited_for.wait(max(0.0, seconds)):
+                return None
+        self._parts.pop(0)
+        if isinstance(part, Event):
+            return self.read_within(seconds)
         if isinstance(part, Exception):
             raise part
         return part

@@ -32,6 +32,7 @@ def unavailable(status: int | None = None, *, was_sent: bool = True) -> Upstream
         (UpstreamRefusedCredential("lab"), "http_4xx"),
         (unavailable(was_sent=False), "connect"),
         (unavailable(), "stream_cut"),
+        (UpstreamUnavailable("lab", was_sent=True, is_invalid=True), "invalid_response"),
         (unavailable(500), "http_5xx"),
         (unavailable(503), "overloaded"),
         (unavailable(529), "overloaded"),
