@@ -17,7 +17,6 @@ from ai_gateway.providers.dialect import StreamReader
 from ai_gateway.providers.sse import EventTooLong
 from ai_gateway.providers.transport import UpstreamResponse
 from ai_gateway.services.admission import Admitted
-from ai_gateway.services.handoff import Handoff
 from ai_gateway.services.open_calls import EndReason, OpenCall, OpenCalls
 from ai_gateway.services.outcomes import upstream_outcome
 from ai_gateway.services.settlement import Settlement, Timing
@@ -75,9 +74,9 @@ class Upstream:
 class RelayedStream:
     """Iterates over what goes to the client; raises `UpstreamError` where it breaks off.
 
-    A thread of its own (a greenlet under gevent) reads the provider, so that the one that writes
-    can tell the client in a silence that the stream is alive, and sees whether it has left. The
-    writer settles, or, where the client left before the end, the reader.
+    Whoever writes reads the provider too, no longer than until the client has to hear something:
+    so it is told in a silence that the stream is alive, and is seen to have left. Only when it has
+    left before the end, a thread of its own (a greenlet under gevent) reads the rest.
     """
 
     def __init__(
@@ -95,26 +94,24 @@ class RelayedStream:
         self._transcript = transcript
         self._timing = timing
         self._ending = ending
-        self._handoff = Handoff()
+        self._has_ended = False
         self._reason: EndReason | None = None
         self._failure: UpstreamError | None = None
         self._fault: Exception | None = None
-        self._outcome_for_leaver = Outcome.CANCELLED
         self._is_drained = False
         self._stored_id: str | None = None
         self._settled = Lock()
         self._open_call = OpenCall(admitted, lambda: reader.text_bytes, self._end)
         ending.open_calls.enter(self._open_call)
-        Thread(target=self._read, name="relay", daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         """The next events for the client, as soon as they are whole."""
-        if self._settled.locked():
+        if self._is_over():
             raise StopIteration
-        part = self._handoff.take(self._ending.ping_seconds)
+        part = self._next_events()
         if part is None:
             return PING
         if part:
@@ -128,52 +125,71 @@ class RelayedStream:
 
     def close(self) -> None:
         """Settle what is not settled yet: the client left, or has its last byte."""
-        if self._settled.locked():
+        if self._is_over():
             return
-        if self._reader.is_complete and self._handoff.is_empty:
-            self._outcome_for_leaver = self._outcome_told()
-        elif not self._handoff.has_ended:
-            self._is_drained = self._ending.drains.enter()
-        self._open_call.deadline = monotonic() + DRAIN_SECONDS
-        self._handoff.abandon()
-        if self._handoff.has_ended:
-            self._settle(self._outcome_for_leaver)
-        elif not self._is_drained:
-            self._response.interrupt()
+        if self._reader.is_complete:
+            self._leave(self._outcome_told())
+        elif self._has_ended or not self._ending.drains.enter():
+            self._leave(Outcome.CANCELLED)
+        else:
+            self._is_drained = True
+            self._open_call.deadline = monotonic() + DRAIN_SECONDS
+            Thread(target=self._drain, name="relay", daemon=True).start()
 
-    def _read(self) -> None:
-        """Read the provider to the end of its stream, whether or not the client is still there."""
+    def _is_over(self) -> bool:
+        """Whether it is settled, or the client has left it to a thread of its own."""
+        return self._is_drained or self._settled.locked()
+
+    def _drain(self) -> None:
+        """Read the provider to the end of its stream, for the exact usage."""
+        while not (self._has_ended or self._reader.is_complete):
+            self._next_events()
+        self._leave(Outcome.CANCELLED)
+
+    def _leave(self, outcome: Outcome) -> None:
+        self._end_reading()
+        self._settle(outcome)
+
+    def _next_events(self) -> bytes | None:
+        """All whole events that have arrived; None in a silence, empty at the end of any kind."""
+        if self._has_ended:
+            return b""
         try:
-            self._read_all()
+            return self._read_events()
         except UpstreamError as error:
             self._failure = error
         except EventTooLong:
-            self._failure = UpstreamUnavailable(self._admitted.call.provider, was_sent=True)
+            self._failure = UpstreamUnavailable(
+                self._admitted.call.provider, was_sent=True, is_invalid=True
+            )
         except Exception as fault:
-            # The outermost handler of this thread: the stream has no end, and that is our fault.
+            # The outermost handler of the relay: the stream has no end, and that is our fault.
             self._fault = fault
             self._reason = self._reason or EndReason.FAULT
             logger.exception("relay_failed", extra={"request_id": self._admitted.call.request_id})
-        finally:
-            self._handoff.end()
-            if self._handoff.is_abandoned:
-                self._settle(self._outcome_for_leaver)
+        self._end_reading()
+        return b""
 
-    def _read_all(self) -> None:
-        try:
-            while not (self._handoff.is_abandoned and self._reader.is_complete):
-                chunk = self._response.read_some()
-                if not chunk:
-                    self._read_rest()
-                    return
-                events = self._reader.feed(chunk)
-                self._remember()
-                if self._timing.first_content is None and self._reader.has_content:
-                    self._timing = replace(self._timing, first_content=perf_counter())
-                if events:
-                    self._transcript.add(events)
-                    self._handoff.put(events)
-        finally:
+    def _read_events(self) -> bytes | None:
+        silent_at = monotonic() + self._ending.ping_seconds
+        events = b""
+        while not events:
+            chunk = self._response.read_within(silent_at - monotonic())
+            if chunk is None:
+                return None
+            if not chunk:
+                self._end_reading()
+                return self._rest()
+            events = self._reader.feed(chunk)
+            self._remember()
+            if self._timing.first_content is None and self._reader.has_content:
+                self._timing = replace(self._timing, first_content=perf_counter())
+        self._transcript.add(events)
+        return events
+
+    def _end_reading(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
             self._response.close()
 
     def _remember(self) -> None:
@@ -182,11 +198,10 @@ class RelayedStream:
             self._stored_id = self._reader.stored_id
             self._ending.stored.remember(self._admitted, self._stored_id)
 
-    def _read_rest(self) -> None:
+    def _rest(self) -> bytes:
         rest = self._reader.rest()
         # An event that broke off would swallow the error event that is sent after it.
-        if rest and self._failure_at_end() is None:
-            self._handoff.put(rest)
+        return rest if self._failure_at_end() is None else b""
 
     def _end(self, reason: EndReason) -> None:
         self._reason = self._reason or reason
@@ -199,7 +214,9 @@ class RelayedStream:
             return None
         if self._reason is not None:
             return CallEnded(provider, self._reason)
-        return self._failure or UpstreamUnavailable(provider, was_sent=True)
+        return self._failure or UpstreamUnavailable(
+            provider, was_sent=True, is_invalid=self._response.tells_its_end
+        )
 
     def _outcome_told(self) -> Outcome:
         """The outcome of a stream that the provider ended by itself."""

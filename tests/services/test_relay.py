@@ -8,7 +8,6 @@ import pytest
 from ai_gateway.domain.exchange import ByteStream
 from ai_gateway.errors import CallEnded, GatewayError, UpstreamTimeout, UpstreamUnavailable
 from ai_gateway.providers.sse import MAX_EVENT_BYTES
-from ai_gateway.services.handoff import MOST_PARTS
 from ai_gateway.services.open_calls import EndReason
 from ai_gateway.services.relay import DRAINS_AT_ONCE, PING, Drains
 from tests.providers.scripted import SILENCE, WAIT_SECONDS, ScriptedResponse
@@ -100,10 +99,9 @@ def test_events_go_on_as_soon_as_they_are_whole(bench: Workbench, key: str) -> N
     assert read_on(stream) == (DONE, None)
 
 
-def test_what_came_while_the_client_was_slow_goes_on_at_once(bench: Workbench, key: str) -> None:
-    response = ScriptedResponse(*[HELLO] * 20, SILENCE)
+def test_what_has_arrived_goes_on_at_once(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(HELLO * 20 + HELLO[:9], SILENCE)
     stream = bench.stream(key, response)
-    assert response.is_waited_for.wait(WAIT_SECONDS)
     assert next(iter(stream)) == HELLO * 20
     stream.close()
     response.interrupt()
@@ -114,8 +112,10 @@ def test_client_that_reads_nothing_stops_the_reader(bench: Workbench, key: str) 
     response = ScriptedResponse(*[HELLO] * 1_000, *WHOLE)
     stream = bench.stream(key, response)
     (open_call,) = bench.open_calls._calls.values()
-    wait_for(lambda: open_call.text_bytes() == 5 * MOST_PARTS, "the reader is stopped")
-    assert read_on(stream)[0].count(b"hello") == 1_001
+    assert open_call.text_bytes() == 0
+    assert next(iter(stream)) == HELLO
+    assert open_call.text_bytes() == 5
+    assert read_on(stream)[0].count(b"hello") == 1_000
     assert is_settled_once(bench, response, "success")
 
 
@@ -157,6 +157,18 @@ def test_closing_again_and_reading_on_change_nothing(bench: Workbench, key: str)
     assert is_settled_once(bench, response, "success")
 
 
+def test_closing_again_while_it_is_drained_changes_nothing(bench: Workbench, key: str) -> None:
+    gate = Event()
+    response = ScriptedResponse(HELLO, gate, *WHOLE[1:])
+    stream = bench.stream(key, response)
+    take(stream, 1)
+    stream.close()
+    stream.close()
+    assert list(stream) == []
+    gate.set()
+    assert is_settled_once(bench, response, "cancelled")
+
+
 # The client leaves
 
 
@@ -176,12 +188,12 @@ def test_stream_of_a_client_that_leaves_is_read_to_its_exact_usage(
     assert (entry.tally["cancellations"], entry.tally["failures"]) == (1, 0)
 
 
-def test_client_that_leaves_before_it_has_all_that_was_read_has_cancelled(
+def test_client_that_leaves_before_it_has_all_that_arrived_has_cancelled(
     bench: Workbench, key: str
 ) -> None:
-    response = ScriptedResponse(*WHOLE)
+    response = ScriptedResponse(HELLO, b"".join(WHOLE))
     stream = bench.stream(key, response)
-    wait_for(lambda: response.closed, "all is read")
+    take(stream, 1)
     stream.close()
     assert is_settled_once(bench, response, "cancelled")
     assert bench.entry().total == COST
@@ -281,6 +293,24 @@ def test_stream_that_ends_without_its_end_has_failed(bench: Workbench, key: str)
     assert isinstance(error, UpstreamUnavailable)
     assert is_settled_once(bench, response, "upstream_error")
     assert bench.entry().words["confidence"] == "counted"
+    assert bench.watcher.settled_calls[0].upstream == "invalid_response"
+
+
+def test_stream_that_says_by_the_connection_alone_where_it_ends_may_be_cut(
+    bench: Workbench, key: str
+) -> None:
+    response = ScriptedResponse(HELLO)
+    response.tells_its_end = False
+    read_on(bench.stream(key, response))
+    assert bench.watcher.settled_calls[0].upstream == "stream_cut"
+
+
+def test_bytes_that_are_no_text_are_no_answer(bench: Workbench, key: str) -> None:
+    response = ScriptedResponse(b"data: \xff\xfe{\n\n", b"data: ][")
+    _, error = read_on(bench.stream(key, response))
+    assert isinstance(error, UpstreamUnavailable)
+    assert bench.watcher.settled_calls[0].upstream == "invalid_response"
+    assert bench.entry().words["confidence"] == "counted"
 
 
 def test_unfinished_event_at_the_end_goes_on(bench: Workbench, key: str) -> None:
@@ -306,6 +336,7 @@ def test_error_of_the_provider_reaches_the_client(
     assert body == b"".join(before)
     assert error is broken
     assert is_settled_once(bench, response, outcome)
+    assert bench.watcher.settled_calls[0].upstream in {"stream_cut", "timeout"}
     assert bench.entry().total > 0
 
 
@@ -323,6 +354,7 @@ def test_event_without_an_end_ends_the_stream_and_is_counted(bench: Workbench, k
     body, error = read_on(bench.stream(key, response))
     assert (body, type(error)) == (HELLO, UpstreamUnavailable)
     assert is_settled_once(bench, response, "upstream_error")
+    assert bench.watcher.settled_calls[0].upstream == "invalid_response"
     assert bench.entry().words["usage_status"] == "missing"
     assert bench.entry().total > 0
 
@@ -380,10 +412,10 @@ def test_stream_that_the_gateway_ends_says_why(
 def test_stream_that_was_whole_before_it_was_ended_is_whole(bench: Workbench, key: str) -> None:
     response = ScriptedResponse(*WHOLE, SILENCE)
     stream = bench.stream(key, response)
-    assert response.is_waited_for.wait(WAIT_SECONDS)
+    take(stream, 3)
     (open_call,) = bench.open_calls._calls.values()
     open_call.end(EndReason.STOPPING)
-    assert read_on(stream) == (b"".join((WHOLE[0], WHOLE[1], WHOLE[3])), None)
+    assert read_on(stream) == (b"", None)
     assert is_settled_once(bench, response, "success")
 
 
@@ -432,10 +464,8 @@ def test_client_hears_pings_in_a_silence_and_between_events_only(pinging: Workbe
     stream = pinging.stream(pinging.make_key(), response)
     iterator = iter(stream)
     for gate in gates:
-        response.is_waited_for.wait(WAIT_SECONDS)
         pings = [part for part in (next(iterator) for _ in range(8)) if part != HELLO]
         assert set(pings) == {PING}
-        response.is_waited_for.clear()
         gate.set()
     rest = b""
     while DONE not in rest:
