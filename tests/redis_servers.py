@@ -1,12 +1,14 @@
 """Real servers for tests of the money path: the embedded Valkey and Debian's own Redis."""
 
+import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import redis
@@ -17,12 +19,15 @@ from tests.tools import program
 Kind = Literal["valkey", "redis"]
 
 START_SECONDS = 20.0
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 class RedisServer:
     """One server with a folder of its own; what it holds outlives a stop."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(
+        self, kind: Kind, folder: Path, variables: Mapping[str, str] = NOTHING_MORE
+    ) -> None:
         self.data_dir = folder
         self._command = embedded.valkey_command(folder)
         if kind == "redis":
@@ -31,11 +36,12 @@ class RedisServer:
             # The same options: both servers have to take the money in the same way.
             self._command[0] = binary
         self.url = embedded.redis_url(folder)
+        self._environment = {**os.environ, **variables}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         embedded.prepare_folders(self.data_dir)
-        self._process = subprocess.Popen(self._command)
+        self._process = subprocess.Popen(self._command, env=self._environment)
         give_up_at = time.monotonic() + START_SECONDS
         with redis.Redis.from_url(self.url) as client:
             while not _answers(client):

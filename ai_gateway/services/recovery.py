@@ -28,22 +28,35 @@ class Recovery:
         self._memory = memory
         self._zone = zone
         self._epoch: str | None = None
+        self._server = ""
 
     def watch(self) -> None:
-        """Compare the epoch; raises `BudgetUnavailable` while Redis is away."""
-        epoch = self._records.epoch()
-        if epoch is None:
+        """Compare the epoch and the server; raises `BudgetUnavailable` while Redis is away."""
+        life = self._records.life()
+        if life.epoch is None:
             return
-        if epoch == self._epoch:
-            if self._meter.went_back:
+        if life.epoch == self._epoch:
+            if self._meter.went_back or self._is_missed_by(life.server):
                 logger.error("redis_went_back")
-                self._records.forget_epoch(epoch)
+                self._records.forget_epoch(life.epoch)
             return
         if self._epoch is not None:
             # Restored from the ledger, which may lack what was lost before it was booked.
             self._memory.doubt_all()
         self._meter.begin_anew()
-        self._epoch = epoch
+        self._epoch, self._server = life.epoch, life.server
+
+    def _is_missed_by(self, server: str) -> bool:
+        """Whether a server that is new to us lacks something that the last one acknowledged.
+
+        Its sequence alone does not tell: other calls may have brought it up to ours meanwhile.
+        """
+        if server == self._server:
+            return False
+        if self._records.lacks_any(self._memory.recent()):
+            return True
+        self._server = server
+        return False
 
     def settle_lost(self) -> None:
         """Compare doubtful settlements with the ledger and book what it lacks.
@@ -64,7 +77,7 @@ class Recovery:
         booked = self._records.booked(call.request_id)
         if booked.entries and booked.cost == finished.cost:
             # The ledger has it all; a record that came back with an old state must not stay open.
-            self._meter.withdraw(call, is_in_ledger=True)
+            self._meter.withdraw(call, in_ledger=finished)
             return True
         floor = Floor(finished.cost, finished.tally())
         made = self._make_record(call, ZERO, floor)

@@ -97,6 +97,10 @@ class SettlementMemory:
         while self._recent[0][0] < now - MEMORY_SECONDS:
             self._recent.popleft()
 
+    def recent(self) -> list[str]:
+        """The request ids of what Redis has acknowledged."""
+        return [admitted.call.request_id for _, admitted, _ in self._recent]
+
     def doubt_all(self) -> None:
         """Redis may have lost any of it: all has to be compared with the ledger."""
         self.lost.extend((admitted, finished) for _, admitted, finished in self._recent)

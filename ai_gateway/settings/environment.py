@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ai_gateway.settings.known_providers import KNOWN_PROVIDERS
+from ai_gateway.settings.provider_keys import parts_of, read_provider_key
 from ai_gateway.settings.values import ProviderSettings, Secret, SettingsError
 
 MAX_LIMIT_USD = 9_000_000
@@ -30,6 +31,7 @@ OWN_VARIABLES = frozenset(
         "CONFIG",
         "DATA_DIR",
         "KEY_PEPPER",
+        "SECRET_KEY_BEFORE",
         "SIMULATOR",
         "SIMULATOR_URL",
         "LOG_LEVEL",
@@ -203,15 +205,15 @@ class Environment:
         for known in KNOWN_PROVIDERS:
             if known.name in replaced:
                 continue
-            api_key = self.secret(known.key_variable)
+            key = read_provider_key(self._env, known.key_variable)
             base_url = self.url(known.url_variable, ("http", "https"))
             if known.is_local and base_url is None:
                 continue
-            if not known.is_local and api_key is None:
+            if not known.is_local and key is None:
                 continue
             if base_url is None and not known.has_address:
                 raise SettingsError(f"{known.url_variable} is needed with {known.key_variable}")
             providers[known.name] = ProviderSettings(
-                known.name, known.name, known.dialect, base_url, api_key
+                known.name, known.name, known.dialect, base_url, *parts_of(key)
             )
         return providers

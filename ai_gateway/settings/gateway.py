@@ -19,6 +19,7 @@ from ai_gateway.settings.ledger import LedgerSettings, read_ledger
 from ai_gateway.settings.operator_file import OperatorFile, read_operator_file
 from ai_gateway.settings.operator_prices import ListedLimits, ListedPrice
 from ai_gateway.settings.price_refresh import PriceRefreshSettings, read_price_refresh
+from ai_gateway.settings.store_urls import read_database_url, read_redis_url
 from ai_gateway.settings.tracing import TracingSettings, read_tracing
 from ai_gateway.settings.values import ProviderSettings, Secret
 
@@ -40,6 +41,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: Secret | None
+    secret_key_before: Secret | None
     key_pepper: Secret | None
     simulator: Literal["auto", "on", "off"]
     simulator_url: str | None
@@ -103,7 +105,6 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     read.refuse_unknown()
     config_path = read.path("AI_GATEWAY_CONFIG")
     file = read_operator_file(config_path, env) if config_path else OperatorFile()
-    from_file = {provider.name: provider for provider in file.providers}
     monthly = read.usd("AI_MONTHLY_SPEND_LIMIT_USD", Decimal(1000))
     data_dir = Path(read.text("AI_GATEWAY_DATA_DIR") or "var").expanduser().resolve()
     return Settings(
@@ -111,9 +112,10 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         port=read.integer("PORT", 8000, low=1, high=65535),
         web_concurrency=read.optional_integer("WEB_CONCURRENCY", low=1, high=256),
         data_dir=data_dir,
-        database_url=read.url("DATABASE_URL", ("sqlite", "postgresql", "postgres")),
-        redis_url=read.url("REDIS_URL", ("redis", "rediss", "unix")),
+        database_url=read_database_url(read),
+        redis_url=read_redis_url(read),
         secret_key=read.strong_secret("SECRET_KEY"),
+        secret_key_before=read.strong_secret("AI_GATEWAY_SECRET_KEY_BEFORE"),
         key_pepper=read.strong_secret("AI_GATEWAY_KEY_PEPPER"),
         simulator=read.choice("AI_GATEWAY_SIMULATOR", ("auto", "on", "off")),
         simulator_url=read.url("AI_GATEWAY_SIMULATOR_URL", ("http",)),
@@ -141,7 +143,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         started_at=read.optional_integer("AI_GATEWAY_STARTED_AT", low=0, high=2**40),
         demo=read.boolean("AI_GATEWAY_DEMO", default=False),
         config_path=config_path,
-        providers=_in_order(read.providers(from_file) | from_file),
+        providers=_providers(read, file),
         azure_deployments=file.azure_deployments,
         aliases=file.aliases,
         prices=file.prices,
@@ -149,7 +151,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     )
 
 
-def _in_order(providers: Mapping[str, ProviderSettings]) -> tuple[ProviderSettings, ...]:
+def _providers(read: Environment, file: OperatorFile) -> tuple[ProviderSettings, ...]:
     """The built-in ones as the registry has them, then the operator's own as the file has them."""
+    from_file = {provider.name: provider for provider in file.providers}
+    providers = read.providers(from_file) | from_file
     own = [name for name in providers if name not in KNOWN_BY_NAME]
     return tuple(providers[name] for name in (*KNOWN_BY_NAME, *own) if name in providers)

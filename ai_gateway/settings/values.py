@@ -1,6 +1,7 @@
 """Values that settings are made of: what is wrong with them, and what must not be printed."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 DialectWord = Literal["openai", "anthropic", "azure"]
@@ -25,7 +26,8 @@ class ProviderSettings:
     """A provider that the operator switched on.
 
     `preset` names the row of the registry that it starts from; None is a provider of which only
-    the wire format is known. Without a `base_url` it is called at the vendor's address.
+    the wire format is known. Without a `base_url` it is called at the vendor's address. The key is
+    read again from its file, where it stands in one.
     """
 
     name: str
@@ -33,3 +35,4 @@ class ProviderSettings:
     dialect: DialectWord
     base_url: str | None
     api_key: Secret | None
+    api_key_file: Path | None = None

@@ -22,6 +22,8 @@ from ai_gateway.stores.redis_client import translated_errors
 from ai_gateway.stores.sql import transaction
 from ai_gateway.stores.tables import LedgerEntry
 
+RECORDS_AT_ONCE = 500
+
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -40,6 +42,17 @@ class Adopted(StrEnum):
     OK = "OK"
     CLOSED = "DUP"
     COLD = "COLD"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Whose word counts: the epoch of the counters, and the process that serves them.
+
+    Without an epoch they are not to be trusted.
+    """
+
+    epoch: str | None
+    server: str
 
 
 class LostRecords:
@@ -96,11 +109,27 @@ class LostRecords:
         with translated_errors():
             return Adopted(self._adopt(keys, arguments))
 
-    def epoch(self) -> str | None:
-        """The life of the counters; None while they are not to be trusted."""
+    def life(self) -> Life:
         with translated_errors():
-            epoch = self._client.hget(redis_keys.META, "epoch")
-        return None if epoch is None else str(epoch)
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hget(redis_keys.META, "epoch")
+            pipeline.info("server")
+            epoch, server = pipeline.execute()
+        return Life(epoch, str(server["run_id"]))
+
+    def lacks_any(self, request_ids: Sequence[str]) -> bool:
+        """Whether one of these settled calls is not settled in Redis.
+
+        They are kept there for longer than a worker remembers them.
+        """
+        for start in range(0, len(request_ids), RECORDS_AT_ONCE):
+            with translated_errors():
+                pipeline = self._client.pipeline(transaction=False)
+                for request_id in request_ids[start : start + RECORDS_AT_ONCE]:
+                    pipeline.hget(redis_keys.call(request_id), "open")
+                if any(state != "0" for state in pipeline.execute()):
+                    return True
+        return False
 
     def forget_epoch(self, epoch: str) -> None:
         """Stop new calls until the bookkeeper has restored the counters, and count it."""

@@ -1,4 +1,7 @@
-"""S61: the access list of the docs lets the gateway do all that it does, and little else."""
+"""S61: the access list of the docs lets the gateway do all that it does, and little else.
+
+On a node of a cluster, which refuses besides whatever would touch two slots at once.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,12 +15,14 @@ from ai_gateway.stores.redis_client import connect
 from simulator.testing import RunningSimulator
 from tests.gateway_app import GatewayApp, opened_app
 from tests.money import MoneyStore
-from tests.redis_servers import RedisServer
+from tests.redis_cluster import running_cluster
 from tests.web.staff_app import log_in
 
 PROJECT = Path(__file__).parents[2]
 USER, PASSWORD = "gateway", "A-LONG-PASSWORD"
-NO_COMMANDS_OF_REDIS = {"append", "config", "copy", "dump", "keys", "ping", "rename", "sort"}
+NO_COMMANDS_OF_REDIS = {
+    *("append", "config", "copy", "dump", "keys", "ping", "rename", "sort", "wait")
+}
 """Names of methods of lists, dictionaries and the like, which are commands as well."""
 
 
@@ -43,17 +48,18 @@ class Restricted:
 
 
 @pytest.fixture(scope="module")
-def restricted(server: RedisServer, simulator: RunningSimulator) -> Iterator[Restricted]:
-    url = server.url.replace("unix://", f"unix://{USER}:{PASSWORD}@")
-    with connect(server.url, timeout_seconds=5) as administrator:
-        administrator.execute_command(*access_list())
-        with (
-            opened_app(server, simulator, {"REDIS_URL": url}) as gateway,
-            connect(url, timeout_seconds=5) as user,
-        ):
-            gateway.store = MoneyStore(user)
-            gateway.open()
-            yield Restricted(gateway, user, administrator)
+def restricted(simulator: RunningSimulator) -> Iterator[Restricted]:
+    with running_cluster(primaries=1) as cluster:
+        url = cluster.url.replace("://", f"://{USER}:{PASSWORD}@")
+        with connect(cluster.url, timeout_seconds=5) as administrator:
+            administrator.execute_command(*access_list())
+            with (
+                opened_app(cluster, simulator, {"REDIS_URL": url}) as gateway,
+                connect(url, timeout_seconds=5) as user,
+            ):
+                gateway.store = MoneyStore(user)
+                gateway.open()
+                yield Restricted(gateway, user, administrator)
 
 
 def test_the_gateway_is_refused_nothing_that_it_does(restricted: Restricted) -> None:
@@ -108,6 +114,8 @@ FORBIDDEN = (
     "CLIENT LIST",
     "MONITOR",
     "REPLICAOF NO ONE",
+    "CLUSTER FAILOVER",
+    "CLUSTER RESET",
     "SAVE",
     "SHUTDOWN NOSAVE",
     "DUMP {agw}:meta",

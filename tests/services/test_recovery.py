@@ -251,3 +251,55 @@ def test_new_epoch_is_not_forgotten_by_a_worker_that_comes_late(worker: Worker) 
     worker.settle(worker.admit("req_later"), Money(7))
     worker.recovery.watch()
     assert worker.store.client.hget(redis_keys.META, "epoch") == epoch
+
+
+def go_back_unseen(worker: Worker, state: dict[str, bytes]) -> None:
+    """The same, and a call of another worker brings the sequence up before this one looks."""
+    go_back(worker, state)
+    another = MoneyStore(worker.store.client)
+    other = admitted_call("req_other", held=100)
+    another.reserve(other)
+    another.meter.settle(other, finished_call(5))
+
+
+def test_what_a_new_server_lacks_is_noticed_although_others_brought_its_sequence_up(
+    worker: Worker, server: RedisServer
+) -> None:
+    call = worker.admit("req_settled")
+    before = snapshot(worker)
+    worker.settle(call, 40)
+    go_back_unseen(worker, before)
+    server.kill()
+    server.start()
+    worker.settle(worker.admit("req_later"), 7)
+    assert not worker.meter.went_back
+    worker.recovery.watch()
+    assert not worker.store.published.has_epoch()
+    worker.restore()
+    assert worker.sums() == {"req_other": (5, [1]), "req_later": (7, [1]), "req_settled": (40, [1])}
+    assert worker.is_proved()
+
+
+def test_a_new_server_that_has_everything_is_trusted(worker: Worker, server: RedisServer) -> None:
+    """As after a restart, a planned failover, or where the slot moved."""
+    worker.settle(worker.admit("req_settled"), 40)
+    server.kill()
+    server.start()
+    for _ in range(2):
+        worker.recovery.watch()
+    assert worker.store.published.has_epoch()
+    assert worker.memory.recent() == ["req_settled"]
+
+
+def test_a_number_that_is_given_twice_is_noticed_when_it_is_booked(worker: Worker) -> None:
+    """The first was booked and then lost by Redis, whose sequence is no lower by now."""
+    before = snapshot(worker)
+    worker.settle(worker.admit("req_settled"), 40)
+    worker.book()
+    go_back_unseen(worker, before)
+    assert not worker.bookkeeper.watch_sequence()
+    worker.book()
+    assert not worker.store.published.has_epoch()
+    worker.restore()
+    assert worker.sums() == {"req_settled": (40, [1]), "req_other": (5, [1])}
+    assert worker.is_proved()
