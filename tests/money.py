@@ -20,6 +20,7 @@ from ai_gateway.domain.call import (
     PriceStatus,
     Tally,
 )
+from ai_gateway.domain.idempotency import FirstCall, IdempotencyKey
 from ai_gateway.domain.key_record import KeyRecord
 from ai_gateway.domain.limits import (
     BUDGETS,
@@ -37,6 +38,7 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import Denied, Floor, Granted, Meter, ReserveRequest, Stale
 from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.virtual_keys import KeyCopies
+from tests.trusting import trust
 
 UTC_ZONE = ZoneInfo("UTC")
 MOST = 9_000_000_000_000_000
@@ -180,7 +182,7 @@ class MoneyStore:
     def open(self, *records: KeyRecord) -> None:
         """Publish keys and let the counters be trusted, as the bookkeeper does."""
         self.copies.publish(records or (key_record(),))
-        self.published.restore((), epoch="first")
+        trust(self.client, epoch="first")
 
     def version(self, key_id: str = KEY_ID) -> str:
         loaded = self.copies.load(key_id)
@@ -216,8 +218,10 @@ class MoneyStore:
         *,
         least: int | None = None,
         lost: Floor | None = None,
-    ) -> Granted | Denied | Stale:
-        return self.meter.reserve(self.request(call, in_force, least=least, lost=lost))
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Granted | Denied | Stale | FirstCall:
+        asked = self.request(call, in_force, least=least, lost=lost)
+        return self.meter.reserve(dataclasses.replace(asked, idempotency_key=idempotency_key))
 
     def let_lapse(self, *calls: AdmittedCall) -> None:
         """Put leases into the past, as if their workers had stood still."""

@@ -96,6 +96,12 @@ def test_text_of_a_client_is_no_formula_in_a_spreadsheet(gateway: GatewayApp) ->
     assert (row["model_requested"], row["cost_nano_usd"]) == ("'=cmd()", "-5")
 
 
+def test_a_line_end_within_a_text_begins_no_row(gateway: GatewayApp) -> None:
+    """To a spreadsheet, a CR alone does, and the rest of the text would be a cell."""
+    book(gateway, outbox_entry(1, 5, admitted_at=NOON, model_requested="m\r=cmd()"))
+    assert '"m\r=cmd()"' in export(gateway, "--format", "csv")
+
+
 def test_empty_ledger_is_no_error(gateway: GatewayApp) -> None:
     assert export(gateway, "--format", "csv") == ""
 

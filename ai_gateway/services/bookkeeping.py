@@ -11,16 +11,16 @@ from datetime import datetime
 from functools import partial
 from threading import Event
 from time import monotonic
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
-from ai_gateway.domain.limits import Account, Window, window_end, window_id
-from ai_gateway.domain.money import Money
-from ai_gateway.domain.outbox import UnreadableEntry
+from ai_gateway.domain.limits import Window, window_id
+from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.errors import GatewayError, GatewayUnavailable
+from ai_gateway.services.counter_restoring import CounterRestoring, Preparing
 from ai_gateway.services.figures import Figures, FigureSource
 from ai_gateway.services.key_admin import KeyAdmin
+from ai_gateway.services.redis_clock import RedisClock
 from ai_gateway.services.refusal_keeping import RefusalKeeping
 from ai_gateway.services.task_clock import TaskClock
 from ai_gateway.stores.ledger import AnotherBookkeeperWasFaster, Batch, Ledger, UnbookableBatch
@@ -33,7 +33,6 @@ BATCH_ENTRIES = 500
 WAIT_MS = 500
 LAPSED_AT_ONCE = 200
 RETRY_SECONDS = 1
-RESTORE_TRIES = 20
 GATHER_SECONDS = 0.2
 """Entries gather for so long before they are booked: a commit costs the same for one and many."""
 
@@ -93,6 +92,14 @@ class Bookkeeper:
         self._policy = stores.policy
         self._publish_prices = stores.publish_prices
         self._may_lose_counters = False
+        self._restoring = CounterRestoring(
+            stores.published,
+            stores.ledger,
+            Preparing(self.book_all, self._publish),
+            clock=clock,
+            zone=zone,
+        )
+        self._redis_clock = RedisClock(stores.published.now)
         self._figures = Figures(stores.published, stores.ledger, stores.outbox, clock)
         self._tasks = stores.tasks
         # With each turn of the loop, so that one which is under way goes on a little.
@@ -101,7 +108,7 @@ class Bookkeeper:
             _Duty("write_to_disk", 1, stores.write_to_disk),
             _Duty("watch_sequence", 5, self.watch_sequence),
             _Duty("watch_policy", 10, self.watch_policy),
-            _Duty("restore", 1, self.restore),
+            _Duty("restore", 0.2, self.restore),
             _Duty("publish_keys", 30, keys.publish_all),
             _Duty("publish_prices", 30, self._publish_prices),
             _Duty("reap", 5, self.reap),
@@ -131,8 +138,7 @@ class Bookkeeper:
                 self._stop.wait(RETRY_SECONDS)
         if self._tasks is not None:
             self._tasks.stop()
-        while self.book(block_ms=None):
-            pass
+        self.book_all()
 
     def stop(self) -> None:
         self._stop.set()
@@ -140,10 +146,12 @@ class Bookkeeper:
     def book(self, *, block_ms: int | None) -> int:
         """Move one batch from the outbox into the ledger; returns how many entries it had."""
         with self._counting_errors():
-            position = self._ledger.position()
+            # In this order: whatever comes after the position has a higher number.
+            known, position = self._ledger.last_seq(), self._ledger.position()
         batch = self._outbox.read(position, count=BATCH_ENTRIES, block_ms=block_ms)
         if not batch:
             return 0
+        self._distrust_repeated_numbers(batch, known)
         try:
             with self._counting_errors():
                 self._book_or_find_the_fault(batch, position)
@@ -151,6 +159,17 @@ class Bookkeeper:
             # What that one has not booked is read again.
             self._figures.count("ledger_writes_total|retry")
         return len(batch)
+
+    def _distrust_repeated_numbers(self, batch: Batch, known: int) -> None:
+        """A number that is in the ledger already was given twice, and Redis forgot the first."""
+        lowest = min((one.seq for one in batch if isinstance(one, OutboxEntry)), default=known + 1)
+        if lowest <= known and self._published.has_epoch():
+            self._notice_return()
+
+    def book_all(self) -> None:
+        """Book until nothing waits."""
+        while self.book(block_ms=None):
+            pass
 
     @contextmanager
     def _counting_errors(self) -> Iterator[None]:
@@ -189,6 +208,11 @@ class Bookkeeper:
 
     def reap(self) -> int:
         """Book calls whose lease lapsed: their worker is gone, or stood still too long."""
+        if self._redis_clock.has_jumped():
+            logger.error("redis_clock_jumped")
+            self._figures.count("clock_jump_total")
+        if not self._redis_clock.is_settled():
+            return 0
         now = self._clock()
         lapsed = self._outbox.lapsed(count=LAPSED_AT_ONCE)
         expired = [request_id for request_id in lapsed if self._outbox.expire(request_id, now)]
@@ -199,24 +223,11 @@ class Bookkeeper:
 
     def restore(self) -> bool:
         """Publish keys, prices and counters where Redis lost them, and the epoch last."""
-        for _ in range(RESTORE_TRIES):
-            if self._may_lose_counters or self._published.has_epoch():
-                return False
-            while self.book(block_ms=None):
-                pass
-            self._keys.publish_all()
-            self._publish_prices()
-            is_done = self._published.restore(
-                self._counters(),
-                epoch=uuid4().hex,
-                position=self._ledger.position(),
-                seq=self._ledger.last_seq(),
-            )
-            if is_done:
-                logger.info("counters_restored")
-                self._figures.count("ledger_rebuilds_total")
-                return True
-        return False
+        if self._may_lose_counters or self._published.has_epoch():
+            return False
+        is_restored = self._restoring.restore()
+        self._figures.count("ledger_rebuilds_total", int(is_restored))
+        return is_restored
 
     def distrust(self) -> None:
         """Stop new calls until `restore` has written the counters anew."""
@@ -229,10 +240,13 @@ class Bookkeeper:
         """Distrust a Redis whose sequence is behind the ledger: it went back in time."""
         if not self._published.is_behind(self._ledger.last_seq()):
             return False
+        self._notice_return()
+        return True
+
+    def _notice_return(self) -> None:
         logger.error("redis_went_back")
         self._figures.count("ledger_epoch_rollbacks_total")
         self._published.forget_epoch()
-        return True
 
     def unsafe_policy(self) -> str | None:
         """The policy of a Redis that would throw counters away when it is full; None if not."""
@@ -256,6 +270,10 @@ class Bookkeeper:
         """Publish what `/metrics` shows for the whole installation."""
         self._figures.write()
 
+    def _publish(self) -> None:
+        self._keys.publish_all()
+        self._publish_prices()
+
     def _run_due(self) -> None:
         for duty in self._duties:
             if self._stop.is_set() or monotonic() < duty.due:
@@ -270,16 +288,6 @@ class Bookkeeper:
 
     def _windows(self) -> list[str]:
         return [window_id(window, self._clock(), self._zone) for window in Window]
-
-    def _counters(self) -> Iterator[tuple[Account, Money, datetime]]:
-        """Read when the first one is asked for, since calls may settle until then."""
-        now = self._clock()
-        for account, spent in self._ledger.spent(self._windows()):
-            yield account, spent, self._forget_at(account, now)
-
-    def _forget_at(self, account: Account, now: datetime) -> datetime:
-        end = window_end(account.window, now, self._zone)
-        return window_end(account.window, end, self._zone)
 
 
 def _log_wait(duty: str, error: GatewayError) -> None:

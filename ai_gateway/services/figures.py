@@ -49,6 +49,7 @@ EVENTS = (
     "reservations_expired_total",
     "ledger_rebuilds_total",
     "ledger_epoch_rollbacks_total",
+    "clock_jump_total",
 )
 """What the bookkeeper counts; each starts at zero, so that `increase` sees the first."""
 

@@ -68,13 +68,16 @@ class Health:
 
     def _look(self) -> State:
         figures: Mapping[str, float] | None = None
+        skew: float | None = None
         is_redis_up = True
         try:
             figures = self._fresh(self._published.figures())
+            skew = (self._published.now() - self._clock()).total_seconds()
         except BudgetUnavailable:
             is_redis_up = False
         others = {name: is_up() for name, is_up in self._others.items()}
-        return State(figures, {"redis": is_redis_up, "sql": self._is_sql_up(), **others})
+        dependencies = {"redis": is_redis_up, "sql": self._is_sql_up(), **others}
+        return State(figures, dependencies, skew)
 
     def live_state(self) -> LiveState:
         """What pages say of Redis and of the ledger, in one round trip."""

@@ -5,7 +5,7 @@ are in `key_list.py`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -211,7 +211,7 @@ class KeyAdmin:
         record = self._table.record(key_id)
         return record is not None and self._publish([record])
 
-    def _publish(self, records: list[KeyRecord]) -> bool:
+    def _publish(self, records: Iterable[KeyRecord]) -> bool:
         try:
             self._copies.publish(records)
         except BudgetUnavailable:

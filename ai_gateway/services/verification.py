@@ -3,7 +3,8 @@
 A difference is told, never mended in silence.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.outbox import Outbox
 
 TRIES = 20
+ACCOUNTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,17 @@ class Verification:
     def differences(self) -> list[Difference]:
         """Every open account that differs; raises `GatewayUnavailable` where none could be read.
 
-        The snapshot of Redis is atomic. A bookkeeper that books meanwhile moves the position, and
-        then both sides are read again.
+        Some hundred accounts at a time, so that neither Redis nor the database stands still.
         """
-        for _ in range(TRIES):
-            position = self._ledger.position()
-            booked = dict(self._ledger.spent(self._windows()))
-            waiting, counters = self._outbox.snapshot(position, self._windows())
-            if self._ledger.position() == position:
-                return _compare(booked, waiting, counters)
-        raise GatewayUnavailable
+        accounts = sorted(self._every_account(), key=_place)
+        return sorted(
+            (
+                found
+                for first in range(0, len(accounts), ACCOUNTS_AT_ONCE)
+                for found in self._compare(accounts[first : first + ACCOUNTS_AT_ONCE])
+            ),
+            key=lambda found: found.account.name,
+        )
 
     def drift(self) -> Money:
         """By how much the counter of the installation's month is above what was booked.
@@ -58,39 +61,52 @@ class Verification:
         """
         month = window_id(Window.MONTH, self._clock(), self._zone)
         account = Account(Scope.INSTALLATION, INSTALLATION_ID, Window.MONTH, month)
-        for _ in range(TRIES):
-            position = self._ledger.position()
-            booked = self._ledger.spent_of(account)
-            waiting, counters = self._outbox.snapshot_of(position, [account])
-            if self._ledger.position() == position:
-                found = _compare({account: booked}, waiting, counters)
-                return Money(
-                    sum(one.counter - one.booked for one in found if one.account == account)
-                )
-        raise GatewayUnavailable
+        return Money(sum(found.counter - found.booked for found in self._compare([account])))
 
     def spent(self, scope: Scope, subject_id: int, window: Window) -> Money:
         """What the ledger says of one open account."""
         account = Account(scope, subject_id, window, window_id(window, self._clock(), self._zone))
-        return dict(self._ledger.spent([account.window_id])).get(account, ZERO)
+        return self._ledger.totals.spent_of([account]).get(account, ZERO)
+
+    def _every_account(self) -> set[Account]:
+        """Those of open windows that have a counter, a total, or an entry that waits."""
+        windows = self._windows()
+        waiting, _ = self._outbox.snapshot(self._ledger.position(), ())
+        # Late entries of windows that are closed by now have no counter to compare with.
+        found = {a for entry in waiting for a in entry.accounts if a.window_id in windows}
+        found |= self._outbox.counted(windows)
+        found.update(account for account, _ in self._ledger.totals.spent(windows))
+        return found
+
+    def _compare(self, accounts: Sequence[Account]) -> list[Difference]:
+        """The snapshot of Redis is atomic; where somebody books meanwhile, all is read again."""
+        for _ in range(TRIES):
+            position = self._ledger.position()
+            booked = self._ledger.totals.spent_of(accounts)
+            waiting, counters = self._outbox.snapshot(position, accounts)
+            if self._ledger.position() == position:
+                return list(_differences(booked, waiting, counters))
+        raise GatewayUnavailable
 
     def _windows(self) -> list[str]:
         return [window_id(window, self._clock(), self._zone) for window in Window]
 
 
-def _compare(
-    booked: dict[Account, Money], waiting: Iterable[OutboxEntry], counters: dict[Account, Money]
-) -> list[Difference]:
-    expected = dict(booked)
-    # Late entries of windows that are closed by now have no counter to compare with.
-    windows = {account.window_id for account in booked | counters}
+def _differences(
+    booked: Mapping[Account, Money],
+    waiting: Iterable[OutboxEntry],
+    counters: Mapping[Account, Money],
+) -> Iterator[Difference]:
+    unbooked: Counter[Account] = Counter()
     for entry in waiting:
         for account in entry.accounts:
-            if account.window_id not in windows:
-                continue
-            expected[account] = Money(expected.get(account, ZERO) + entry.cost)
-    return [
-        Difference(account, counters.get(account, ZERO), expected.get(account, ZERO))
-        for account in sorted(counters | expected, key=lambda a: a.name)
-        if counters.get(account, ZERO) != expected.get(account, ZERO)
-    ]
+            unbooked[account] += entry.cost
+    for account, counter in counters.items():
+        expected = Money(booked.get(account, ZERO) + unbooked[account])
+        if counter != expected:
+            yield Difference(account, counter, expected)
+
+
+def _place(account: Account) -> tuple[str, str, int]:
+    """Next to each other in the database."""
+    return account.scope, account.window_id, account.subject_id

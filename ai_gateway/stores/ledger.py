@@ -13,11 +13,12 @@ from sqlalchemy import Engine, case, func, or_, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-from ai_gateway.domain.limits import Account, Window, account_from_name, window_start
+from ai_gateway.domain.limits import Account, Window, window_start
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.errors import GatewayUnavailable
 from ai_gateway.stores import rollups
+from ai_gateway.stores.account_totals import AccountTotals
 from ai_gateway.stores.outbox import FIRST_POSITION
 from ai_gateway.stores.outbox_tables import OutboxPosition, SetAsideEntry
 from ai_gateway.stores.rollup_tables import (
@@ -46,12 +47,13 @@ class UnbookableBatch(Exception):
 
 
 class Ledger:
-    """Books batches of outbox entries; opens its own short sessions."""
+    """Books batches of outbox entries; opens its own short sessions. `totals` reads accounts."""
 
     def __init__(self, engine: Engine, zone: ZoneInfo) -> None:
         # A transaction that began by reading could not be upgraded under another writer.
         self._engine = engine.execution_options(sqlite_begin="IMMEDIATE")
         self._zone = zone
+        self.totals = AccountTotals(engine)
 
     def position(self) -> str:
         """The id of the last entry booked; made at the first call."""
@@ -111,24 +113,6 @@ class Ledger:
             for row in aside:
                 session.merge(SetAsideEntry(**row))
         return len(aside)
-
-    def spent(self, windows: Iterable[str]) -> list[tuple[Account, Money]]:
-        """The account totals of some windows: what the counters in Redis have to be."""
-        query = select(AccountTotal).where(AccountTotal.window_id.in_(list(windows)))
-        with transaction(self._engine) as session:
-            return [
-                (
-                    account_from_name(f"{row.scope}:{row.subject_id}:{row.window_id}"),
-                    Money(row.spent_nano_usd),
-                )
-                for row in session.scalars(query)
-            ]
-
-    def spent_of(self, account: Account) -> Money:
-        """The total of one account."""
-        with transaction(self._engine) as session:
-            row = session.get(AccountTotal, (account.scope, account.subject_id, account.window_id))
-            return Money(row.spent_nano_usd if row else 0)
 
     def mark_refused(self, refused: Sequence[Account], windows: Sequence[str]) -> None:
         """Mirror which accounts of the open windows were refused last."""

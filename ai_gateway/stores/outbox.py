@@ -1,7 +1,7 @@
-"""The bookkeeper's side of Redis: the outbox stream, lapsed leases, published keys and counters."""
+"""The bookkeeper's side of Redis: the outbox stream, lapsed leases, marks and figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 import redis
 
+from ai_gateway.domain.idempotency import LOST
 from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.counter_restore import CounterRestore, counted_accounts
 from ai_gateway.stores.outbox_entries import lapsed_result, read_entry
 from ai_gateway.stores.redis_client import translated_errors
 
@@ -48,22 +50,14 @@ class Outbox:
         with translated_errors():
             self._client.xtrim(redis_keys.OUTBOX, minid=_next_id(position), approximate=False)
 
-    def snapshot(
-        self, position: str, windows: Sequence[str]
-    ) -> tuple[list[OutboxEntry], dict[Account, Money]]:
-        """What waits after `position`, and the counters of `windows`, at one moment."""
-        with translated_errors():
-            names = [
-                str(name)
-                for window in windows
-                for name in self._client.scan_iter(redis_keys.accounts_pattern(window), count=1000)
-            ]
-        return self.snapshot_of(position, [redis_keys.account_of(name) for name in names])
+    def counted(self, windows: Sequence[str]) -> set[Account]:
+        """Every account of some windows that has a counter."""
+        return counted_accounts(self._client, windows)
 
-    def snapshot_of(
+    def snapshot(
         self, position: str, accounts: Sequence[Account]
     ) -> tuple[list[OutboxEntry], dict[Account, Money]]:
-        """The same for some accounts."""
+        """What waits after `position`, and the counters of some accounts, at one moment."""
         names = [redis_keys.account(account) for account in accounts]
         with translated_errors():
             waiting, spent = self._snapshot([redis_keys.OUTBOX, *names], [position])
@@ -100,9 +94,11 @@ class Outbox:
         with translated_errors():
             accounts, facts, floor = self._client.hmget(call, "accounts", "facts", "floor_tally")
             result = lapsed_result(facts, str(floor), settled_at) if facts else {}
+            key_id = str(orjson.loads(facts)["key_id"]) if facts else ""
             keys = [redis_keys.META, call, redis_keys.LEASES, redis_keys.OUTBOX]
             reply = self._expire(
-                [*keys, *str(accounts or "").split()], [request_id, orjson.dumps(result).decode()]
+                [*keys, redis_keys.idempotency(key_id), *str(accounts or "").split()],
+                [request_id, orjson.dumps(result).decode(), LOST],
             )
         return bool(reply[0] == "OK")
 
@@ -122,64 +118,20 @@ def _next_id(stream_id: str) -> str:
 
 
 class PublishedState:
-    """What the bookkeeper writes for the workers: counters after a loss, marks, figures, epoch."""
+    """What the bookkeeper writes for the workers: marks and figures; the epoch is taken away here.
+
+    By `counters` they come back after a loss, and the epoch with them.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self.counters = CounterRestore(client)
+        self._count = client.register_script((_SCRIPTS / "count_events.lua").read_text())
+        self._counts: dict[str, int] = {}
 
     def has_epoch(self) -> bool:
         with translated_errors():
             return bool(self._client.hexists(redis_keys.META, "epoch"))
-
-    def restore(
-        self,
-        spent: Iterable[tuple[Account, Money, datetime]],
-        epoch: str,
-        *,
-        position: str = FIRST_POSITION,
-        seq: int = 0,
-    ) -> bool:
-        """Write the counters as the ledger has them, and the epoch last.
-
-        Entries go on after `position` in the stream and after `seq` in the sequence. `spent` is
-        read while the sequence is watched: running calls may settle at any moment.
-
-        False where nothing is written: another bookkeeper was faster, or there is more to book.
-        """
-        with translated_errors(), self._client.pipeline() as pipeline:
-            pipeline.watch(redis_keys.META)  # type: ignore[no-untyped-call]  # the library's gap
-            if pipeline.hexists(redis_keys.META, "epoch"):
-                return False
-            if pipeline.xrange(redis_keys.OUTBOX, min=f"({position}", count=1):
-                return False
-            known = int(pipeline.hget(redis_keys.META, "seq") or 0)
-            self._lift_ids(position)
-            pipeline.multi()
-            pipeline.hset(redis_keys.META, "seq", str(max(known, seq)))
-            for account, amount, forget_at in spent:
-                name = redis_keys.account(account)
-                pipeline.hset(name, "spent", str(amount))
-                pipeline.hsetnx(name, "held", "0")
-                pipeline.expireat(name, forget_at)
-            pipeline.hset(redis_keys.META, "epoch", epoch)
-            try:
-                pipeline.execute()
-            except redis.exceptions.WatchError:
-                return False
-            return True
-
-    def _lift_ids(self, position: str) -> None:
-        """Let new entries come after `position`, even if the clock of this Redis is behind it."""
-        if position == FIRST_POSITION:
-            return
-        try:
-            self._client.xadd(redis_keys.OUTBOX, {"kind": "none"}, id=position)
-        except redis.exceptions.ResponseError as error:
-            if "equal or smaller" not in str(error):
-                raise
-        else:
-            # It was only there to be remembered as the last id; nobody reads `position` itself.
-            self._client.xdel(redis_keys.OUTBOX, position)
 
     def is_behind(self, seq: int) -> bool:
         """Whether the sequence is lower than one that is in the ledger already."""
@@ -207,13 +159,25 @@ class PublishedState:
     def write_figures(
         self, figures: Mapping[str, str | int | float], events: Mapping[str, int] = NO_EVENTS
     ) -> None:
-        """Replace the figures that `/metrics` shows for all, and add to what was counted."""
+        """Replace the figures that `/metrics` shows for all, and add to what was counted.
+
+        Counts outlive a Redis that loses them, as long as one process does that has written them.
+        """
         with translated_errors(), self._client.pipeline() as pipeline:
             pipeline.delete(redis_keys.FIGURES)
             pipeline.hset(redis_keys.FIGURES, mapping={k: str(v) for k, v in figures.items()})
+            arguments: list[str | int] = []
             for event, number in events.items():
-                pipeline.hincrby(redis_keys.FIGURE_COUNTS, event, number)
-            pipeline.execute()
+                arguments += (event, number, self._counts.get(event, 0))
+            self._count([redis_keys.FIGURE_COUNTS], arguments, client=pipeline)
+            *_, counts = pipeline.execute()
+        self._counts.update(zip(events, counts, strict=True))
+
+    def now(self) -> datetime:
+        """The moment by the clock of Redis."""
+        with translated_errors():
+            seconds, microseconds = self._client.time()
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
     def figures(self) -> dict[str, str]:
         """The figures and counts, as text."""

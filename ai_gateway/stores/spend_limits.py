@@ -15,18 +15,25 @@ Chosen = dict[tuple[str, int, str], Limit]
 
 def chosen_limits(session: Session, subjects: Iterable[tuple[Scope, int]] | None = None) -> Chosen:
     """The limits that staff set for these subjects; without any named, for all that there are."""
-    query = select(SpendLimit)
+    query = select(
+        SpendLimit.scope,
+        SpendLimit.subject_id,
+        SpendLimit.window,
+        SpendLimit.kind,
+        SpendLimit.amount_nano_usd,
+    )
     if subjects is not None:
+        numbers: dict[Scope, set[int]] = {}
+        for scope, number in subjects:
+            numbers.setdefault(scope, set()).add(number)
         theirs = (
-            and_(SpendLimit.scope == scope, SpendLimit.subject_id == number)
-            for scope, number in sorted(set(subjects))
+            and_(SpendLimit.scope == scope, SpendLimit.subject_id.in_(sorted(those)))
+            for scope, those in numbers.items()
         )
         query = query.where(or_(false(), *theirs))
     return {
-        (row.scope, row.subject_id, row.window): Limit(
-            LimitKind(row.kind), Money(row.amount_nano_usd)
-        )
-        for row in session.scalars(query)
+        (scope, subject_id, window): Limit(LimitKind(kind), Money(amount))
+        for scope, subject_id, window, kind, amount in session.execute(query)
     }
 
 

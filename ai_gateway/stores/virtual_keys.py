@@ -4,16 +4,16 @@ A change commits in SQL, then writes Redis; the bookkeeper publishes all again e
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 import redis
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Engine, Row, Select, select
 
 from ai_gateway.domain.house_rules import HouseRules
 from ai_gateway.domain.key_record import KeyRecord, OutgoingSecret
@@ -29,13 +29,34 @@ from ai_gateway.stores.house_rules import (
 )
 from ai_gateway.stores.key_acts import KeyActs
 from ai_gateway.stores.limit_acts import LimitActs
+from ai_gateway.stores.questions import Told, asked, nobody
 from ai_gateway.stores.redis_client import translated_errors
 from ai_gateway.stores.spend_limits import Chosen, chosen_limits
 from ai_gateway.stores.sql import transaction
-from ai_gateway.stores.tables import VirtualKey
+from ai_gateway.stores.tables import User, VirtualKey
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _FIELDS = ("record", "version", "status")
+
+KEYS_AT_ONCE = 1_000
+COPIES_AT_ONCE = 200
+"""So that Redis stands still for a millisecond at most."""
+
+_KEYS: Select[*tuple[Any, ...]] = select(
+    VirtualKey.id,
+    VirtualKey.key_id,
+    VirtualKey.digest,
+    VirtualKey.user_id,
+    VirtualKey.status,
+    VirtualKey.expires_at,
+    VirtualKey.allowed_models,
+    VirtualKey.version,
+    VirtualKey.previous_digest,
+    VirtualKey.previous_until,
+    User.is_enabled,
+).join(User, VirtualKey.user_id == User.id)
+KeyRow = Row[*tuple[Any, ...]]
+"""A row of it: no object for each key, since an installation may have very many."""
 
 
 class KeyTable:
@@ -51,23 +72,26 @@ class KeyTable:
         self.house_rules = HouseRulesTable(engine, defaults)
         self.limit_acts = LimitActs(engine, self.house_rules)
 
-    def records(self, *, user_id: int | None = None) -> list[KeyRecord]:
-        """All keys, or those of one user, ready to be published."""
-        query = select(VirtualKey).options(joinedload(VirtualKey.user)).order_by(VirtualKey.id)
+    def records(self, *, user_id: int | None = None) -> Iterator[KeyRecord]:
+        """All keys, or those of one user, ready to be published; read as they are asked for."""
+        query = _KEYS.order_by(VirtualKey.id).limit(KEYS_AT_ONCE)
         if user_id is not None:
             query = query.where(VirtualKey.user_id == user_id)
-        with transaction(self._engine) as session:
-            keys = list(session.scalars(query))
-            own = None
-            if user_id is not None:
-                own = [subject for key in keys for subject in _subjects(key).items()]
-            chosen = chosen_limits(session, own)
-            return [self._record(key, chosen) for key in keys]
+        last = 0
+        while True:
+            with transaction(self._engine) as session:
+                # First of all: a limit that is set meanwhile must not go under an older version.
+                keys = session.execute(query.where(VirtualKey.id > last)).all()
+                subjects = [subject for key in keys for subject in _subjects(key).items()]
+                chosen = chosen_limits(session, subjects)
+            yield from (self._record(key, chosen) for key in keys)
+            if len(keys) < KEYS_AT_ONCE:
+                return
+            last = keys[-1].id
 
     def record(self, key_id: str) -> KeyRecord | None:
-        query = select(VirtualKey).where(VirtualKey.key_id == key_id)
         with transaction(self._engine) as session:
-            key = session.scalar(query.options(joinedload(VirtualKey.user)))
+            key = session.execute(_KEYS.where(VirtualKey.key_id == key_id)).one_or_none()
             if key is None:
                 return None
             return self._record(key, chosen_limits(session, _subjects(key).items()))
@@ -85,8 +109,8 @@ class KeyTable:
             if budget.scope in subjects
         }
 
-    def _record(self, key: VirtualKey, chosen: Chosen) -> KeyRecord:
-        is_active = key.status == KeyStatus.ACTIVE and key.user.is_enabled
+    def _record(self, key: KeyRow, chosen: Chosen) -> KeyRecord:
+        is_active = key.status == KeyStatus.ACTIVE and key.is_enabled
         subjects = _subjects(key)
         return KeyRecord(
             key_id=key.key_id,
@@ -106,12 +130,13 @@ class KeyTable:
 
 
 class KeyCopies:
-    """The copies in Redis."""
+    """The copies in Redis; `told` hears of the question that calls wait for."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, told: Told = nobody) -> None:
         self._client = client
+        self._told = told
         self.house_rules = HouseRulesCopy(client)
-        self._publish = client.register_script((_SCRIPTS / "publish_key.lua").read_text())
+        self._publish = client.register_script((_SCRIPTS / "publish_keys.lua").read_text())
         self._revoke = client.register_script((_SCRIPTS / "revoke_key.lua").read_text())
 
     def publish(self, records: Iterable[KeyRecord]) -> None:
@@ -119,22 +144,16 @@ class KeyCopies:
 
         Nor does an active one replace one that was revoked here, before SQL knows of it.
         """
-        with translated_errors():
-            pipeline = self._client.pipeline(transaction=False)
-            for record in records:
+        remaining = iter(records)
+        while some := list(islice(remaining, COPIES_AT_ONCE)):
+            keys, arguments = [redis_keys.REVOCATIONS], list[str | int]()
+            for record in some:
                 text = _to_json(record)
-                self._publish(
-                    [redis_keys.key_record(record.key_id), redis_keys.REVOCATIONS],
-                    [
-                        record.version,
-                        version_of(text, record.version),
-                        record.status,
-                        text,
-                        record.key_id,
-                    ],
-                    client=pipeline,
-                )
-            pipeline.execute()
+                version = version_of(text, record.version)
+                keys.append(redis_keys.key_record(record.key_id))
+                arguments += (record.version, version, record.status, text, record.key_id)
+            with translated_errors():
+                self._publish(keys, arguments)
 
     def refused(self) -> list[Account]:
         """The accounts whose last decision was a refusal."""
@@ -160,7 +179,7 @@ class KeyCopies:
         self, key_id: str
     ) -> tuple[tuple[KeyRecord, str] | None, HouseRules | None]:
         """The same and the house rules, in one round trip."""
-        with translated_errors():
+        with asked(self._told, "load_key"):
             pipeline = self._client.pipeline(transaction=False)
             pipeline.hmget(redis_keys.key_record(key_id), *_FIELDS)
             pipeline.hmget(redis_keys.META, *house_rules.FIELDS)
@@ -190,13 +209,13 @@ def version_of(text: str, number: int) -> str:
     return f"{number}.{zlib.crc32(text.encode()):08x}"
 
 
-def _outgoing(key: VirtualKey) -> OutgoingSecret | None:
+def _outgoing(key: KeyRow) -> OutgoingSecret | None:
     if key.previous_digest is None or key.previous_until is None:
         return None
     return OutgoingSecret(key.previous_digest, key.previous_until)
 
 
-def _subjects(key: VirtualKey) -> dict[Scope, int]:
+def _subjects(key: KeyRow) -> dict[Scope, int]:
     """Those who may have limits of their own."""
     return {Scope.USER: key.user_id, Scope.KEY: key.id}
 
@@ -210,7 +229,24 @@ def _loaded(key_id: str, fields: list[Any]) -> tuple[KeyRecord, str] | None:
 
 
 def _to_json(record: KeyRecord) -> str:
-    return orjson.dumps(asdict(record), option=orjson.OPT_SORT_KEYS).decode()
+    """In the order of the letters: every process has to come to the same version."""
+    outgoing = record.outgoing
+    facts = {
+        "allowed_models": record.allowed_models,
+        "digest": record.digest,
+        "expires_at": record.expires_at,
+        "key_id": record.key_id,
+        "limits": [
+            {"amount": limit.amount, "kind": limit.kind} if limit else None
+            for limit in record.limits
+        ],
+        "outgoing": {"digest": outgoing.digest, "until": outgoing.until} if outgoing else None,
+        "status": record.status,
+        "subject_id": record.subject_id,
+        "user_id": record.user_id,
+        "version": record.version,
+    }
+    return orjson.dumps(facts).decode()
 
 
 def _from_json(key_id: str, text: str | bytes) -> KeyRecord:

@@ -18,7 +18,7 @@ from tests.protocol.plan import Losses
 
 SCRIPTS = Path(__file__).parents[2] / "ai_gateway" / "stores" / "scripts"
 REPEATABLE = (
-    "reserve", "settle", "heartbeat", "rehold", "withdraw", "expire", "reset", "publish_key",
+    "reserve", "settle", "heartbeat", "rehold", "withdraw", "expire", "reset", "publish_keys",
 )  # fmt: skip
 REFUSALS = (b"DENY", b"STALE", b"NOSCRIPT")
 LATEST_SECONDS = 0.4

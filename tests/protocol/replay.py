@@ -87,7 +87,7 @@ class Replay:
             case "ZREM":
                 for name in _leased(command):
                     self.leases.pop(name, None)
-            case "DEL" if words == [redis_keys.FIGURES]:
+            case "DEL" | "UNLINK" if words in ([redis_keys.FIGURES], [redis_keys.RESTORE]):
                 self._forget(words[0], list(self.hashes.get(words[0], ())))
             case "SET" | "PEXPIREAT" | "SADD" | "SREM" | "XTRIM" | "XDEL":
                 pass

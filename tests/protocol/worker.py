@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from ai_gateway.domain.call import AdmittedCall, AskedCall, FinishedCall, Operation, Outcome
 from ai_gateway.domain.exchange import IncomingCall
+from ai_gateway.domain.idempotency import FirstCall
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
 from ai_gateway.errors import BudgetExhausted, BudgetUnavailable, InvalidKey
 from ai_gateway.services.admission import Admission, AdmissionRules, Admitted
@@ -60,7 +61,7 @@ class NotingMeter(Meter):
         self.doubtful: set[str] = set()
         self.unbooked: dict[str, int] = {}
 
-    def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale:
+    def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale | FirstCall:
         name = asked.call.request_id
         self._history.note("asked", name, asked.call.held)
         try:
@@ -86,8 +87,8 @@ class NotingMeter(Meter):
             self._closed(name)
         return is_known
 
-    def withdraw(self, call: AdmittedCall, *, is_in_ledger: bool = False) -> bool:
-        is_closed = super().withdraw(call, is_in_ledger=is_in_ledger)
+    def withdraw(self, call: AdmittedCall, *, in_ledger: FinishedCall | None = None) -> bool:
+        is_closed = super().withdraw(call, in_ledger=in_ledger)
         if is_closed:
             self._closed(call.request_id)
         return is_closed

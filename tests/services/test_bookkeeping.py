@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,8 +26,9 @@ from ai_gateway.services.bookkeeping import BATCH_ENTRIES, Bookkeeper, Bookkeepe
 from ai_gateway.services.key_admin import KeyAdmin
 from ai_gateway.services.verification import Difference, Verification
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.account_totals import AccountTotals
 from ai_gateway.stores.ledger import Ledger
-from ai_gateway.stores.outbox import Outbox
+from ai_gateway.stores.outbox import Outbox, PublishedState
 from ai_gateway.stores.outbox_tables import SetAsideEntry
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.tables import (
@@ -281,6 +283,15 @@ class TestBooking:
         assert office.differences() == []
 
 
+class TurnedRedis(PublishedState):
+    """Its clock can be turned."""
+
+    by = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
 class TestReaping:
     """Calls whose worker is gone."""
 
@@ -295,6 +306,23 @@ class TestReaping:
         assert small_office.store.counters(call) == [(30, 100)] * 5
         small_office.bookkeeper.book(block_ms=None)
         assert small_office.booked() == ["req_1"]
+
+    def test_nothing_is_taken_for_lapsed_while_the_clock_of_redis_jumps(
+        self, small_office: Office
+    ) -> None:
+        """Every lease is over at once then, and their workers live."""
+        call = admitted_call("req_1", admitted_at=small_office.now)
+        small_office.store.reserve(call, lost=floor(30))
+        turned = TurnedRedis(small_office.store.client)
+        stores = BookkeeperStores(small_office.store.outbox, turned, small_office.ledger)
+        reaper = Bookkeeper(stores, small_office.admin, clock=small_office.clock, zone=UTC_ZONE)
+        assert reaper.reap() == 0
+        turned.by = timedelta(hours=1)
+        small_office.store.let_lapse(call)
+        assert [reaper.reap(), reaper.reap()] == [0, 0]
+        reaper.write_figures()
+        assert turned.figures()["clock_jump_total"] == "1"
+        assert small_office.bookkeeper.reap() == 1
 
     def test_bookkeepers_that_reap_at_once_book_it_once(self, small_office: Office) -> None:
         calls = [admitted_call(f"req_{n}", admitted_at=small_office.now) for n in range(40)]
@@ -374,19 +402,27 @@ class TestRestoring:
 
     def test_a_call_that_settles_while_counters_are_read_is_in_them(self, office: Office) -> None:
         """Redis went back in time: its calls run on, and end when they like."""
-        running = admitted_call("req_1", 100, admitted_at=office.now)
-        office.store.reserve(running)
-        office.settle(2)
+        users = UserTable(office.engine)
+        user_id = users.add("ann", "a@b", password_hash=None, role=Role.NONE, now=office.now)
+        issue(office.admin, user_id)
+        [record] = office.table.records()
+        earlier, running = (
+            admitted_call(name, 100, record=record, admitted_at=office.now)
+            for name in ("req_2", "req_1")
+        )
+        for call in (earlier, running):
+            office.store.reserve(call)
+        office.store.meter.settle(earlier, finished_call(40))
         office.bookkeeper.book(block_ms=None)
         office.store.client.hdel(redis_keys.META, "epoch")
 
-        class Slow(Ledger):
-            def spent(self, windows: Iterable[str]) -> list[tuple[Account, Money]]:
-                found = super().spent(windows)
+        class Slow(AccountTotals):
+            def spent(self, windows: Sequence[str]) -> Iterator[tuple[Account, Money]]:
+                yield from super().spent(windows)
                 office.store.meter.settle(running, finished_call(60))
-                return found
 
-        slow = Slow(office.engine, UTC_ZONE)
+        slow = Ledger(office.engine, UTC_ZONE)
+        slow.totals = Slow(office.engine)
         stores = BookkeeperStores(office.store.outbox, office.store.published, slow)
         restorer = Bookkeeper(stores, office.admin, clock=office.clock, zone=UTC_ZONE)
         assert restorer.restore() is True
@@ -421,6 +457,38 @@ class TestRestoring:
         assert small_office.store.published.has_epoch() is False
         with small_office.engine.begin() as connection:
             connection.execute(text("ALTER TABLE hidden RENAME TO virtual_key"))
+
+    def test_what_redis_alone_has_counts_for_nothing(self, office: Office) -> None:
+        """The ledger came back from an older copy: no booked call stands for that money."""
+        call = admitted_call(admitted_at=office.now)
+        for account in call.accounts:
+            office.store.client.hset(redis_keys.account(account), "spent", "70")
+        assert office.differences()
+        office.bookkeeper.distrust()
+        assert office.bookkeeper.restore() is True
+        assert office.store.counters(call) == [(0, 0)] * 5
+        assert office.differences() == []
+
+    def test_bookkeepers_at_once_come_to_the_same(self, office: Office) -> None:
+        """No leader: one claims it, the others let it be or go on where it was left."""
+        for number in range(3):
+            office.settle(number)
+        office.bookkeeper.book(block_ms=None)
+        before = office.store.counters(admitted_call(admitted_at=office.now))
+        office.store.client.flushall()
+        stores = (Outbox(office.store.client), PublishedState(office.store.client))
+        ledger = Ledger(office.engine, UTC_ZONE)
+        bookkeepers = [
+            Bookkeeper(
+                BookkeeperStores(*stores, ledger), office.admin, clock=office.clock, zone=UTC_ZONE
+            )
+            for _ in range(3)
+        ]
+        with ThreadPoolExecutor(3) as pool:
+            done = [pool.submit(one.restore) for one in bookkeepers]
+            assert any(one.result() for one in done)
+        assert office.store.counters(admitted_call(admitted_at=office.now)) == before
+        assert office.differences() == []
 
 
 class TestFigures:

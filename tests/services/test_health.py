@@ -1,5 +1,6 @@
 """Whether a call could be served, and the state that a scrape shows."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from ai_gateway.stores.redis_client import connect
 from ai_gateway.telemetry.metrics import Metrics
 from ai_gateway.telemetry.metrics_state import FIGURE_SILENCE_SECONDS
 from tests.services.workbench import NOW, SetClock
+from tests.trusting import trust
 
 FIGURES = {"ledger_spend_usd|day": 5, "ledger_lag_seconds": 2}
 
@@ -49,7 +51,7 @@ def test_gateway_is_ready_once_the_counters_can_be_trusted(
 ) -> None:
     health = health_on(redis_client, clock, is_sql_up=False)
     before = health.is_ready()
-    PublishedState(redis_client).restore([], "epoch-1")
+    trust(redis_client)
     assert (before, health.is_ready()) == (False, True)
 
 
@@ -62,6 +64,17 @@ def test_pages_learn_how_far_the_ledger_is_behind(
     assert health.live_state() == LiveState(ledger_lag=timedelta(seconds=2))
     clock.now += timedelta(minutes=7)
     assert health.live_state() == LiveState(ledger_lag=timedelta(minutes=7))
+
+
+def test_a_scrape_tells_how_far_the_clocks_are_apart(
+    redis_client: redis.Redis, clock: SetClock
+) -> None:
+    """That of this host is at NOW, and Redis goes by the true time."""
+    PublishedState(redis_client).write_figures({**FIGURES, UPDATED_AT: NOW.isoformat()})
+    text = health_on(redis_client, clock).scrape().text.decode()
+    (skew,) = re.findall(r"^ai_gateway_clock_skew_seconds (\S+)$", text, re.MULTILINE)
+    seconds, _ = redis_client.time()
+    assert abs(float(skew) - (seconds - NOW.timestamp())) < 60
 
 
 def test_pages_learn_since_when_redis_is_away(away: redis.Redis, clock: SetClock) -> None:

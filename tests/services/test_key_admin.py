@@ -22,7 +22,6 @@ from ai_gateway.services.key_admin import KeyAdmin, KeyRequest
 from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.services.key_rules import KeyOptions
 from ai_gateway.stores.meter import Meter
-from ai_gateway.stores.outbox import PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.tables import AuditRow, VirtualKey
 from ai_gateway.stores.users import UserTable
@@ -32,6 +31,7 @@ from tests.keys import BY_COMMAND, issue
 from tests.limits import LimitOffice
 from tests.services.workbench import NOW, PEPPER, SetClock, nano
 from tests.sql_database import sqlite_url
+from tests.trusting import trust
 
 INSTALLATION, USER_DAY, USER_MONTH, KEY_DAY, KEY_MONTH = BUDGETS
 DEFAULTS = {INSTALLATION: nano(1_000), USER_DAY: nano(50)}
@@ -66,7 +66,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def office(engine: Engine, redis_client: redis.Redis) -> Office:
-    PublishedState(redis_client).restore([], "epoch-1")
+    trust(redis_client)
     office = office_on(engine, redis_client)
     office.admin.publish_all()
     return office

@@ -24,6 +24,7 @@ from ai_gateway.stores.tables import AuditRow, LedgerEntry, db
 from tests.money import UTC_ZONE, MoneyStore, admitted_call, finished_call
 from tests.seeding import add_user
 from tests.sql_database import opened, sqlite_url
+from tests.trusting import trust
 from tests.web.staff_app import NO_REDIS
 
 STAFF = Actor(7, "sam", Role.OPERATOR, "127.0.0.1")
@@ -212,7 +213,7 @@ def test_counters_that_are_not_restored_refuse_and_remember_nothing(desk: Desk) 
     with pytest.raises(BudgetUnavailable):
         desk.service.reset_users([ann], ORDER)
     assert desk.audited() == []
-    assert desk.store.published.restore((), epoch="second", position=position, seq=99)
+    assert trust(desk.store.client, position=position, seq=99)
     (done,) = desk.service.reset_users([ann], ORDER)
     assert done.taken == {Window.DAY: 40, Window.MONTH: 40}
 

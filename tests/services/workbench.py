@@ -49,12 +49,13 @@ from ai_gateway.stores import redis_keys
 from ai_gateway.stores.catalog import Catalog, KnownLimits
 from ai_gateway.stores.lost_records import LostRecords
 from ai_gateway.stores.meter import Counters, Meter
-from ai_gateway.stores.outbox import FIRST_POSITION, Outbox, PublishedState
+from ai_gateway.stores.outbox import FIRST_POSITION, Outbox
 from ai_gateway.stores.response_owners import ResponseOwners
 from ai_gateway.stores.virtual_keys import KeyCopies
 from ai_gateway.telemetry.observer import LocalCall, Observer, Observers, SettledCall
 from tests.domain.facts import flat_rates
 from tests.providers.scripted import ScriptedResponse, ScriptedTransport
+from tests.trusting import trust
 
 NOW = datetime(2050, 1, 15, 12, tzinfo=UTC)
 """Ahead of every real clock: Redis forgets an account whose window is over."""
@@ -189,7 +190,7 @@ class Workbench:
 
     def open(self) -> None:
         """Let the counters be trusted, as the bookkeeper does once all is published."""
-        PublishedState(self.client).restore([], "epoch-1")
+        trust(self.client)
 
     # Keys
 

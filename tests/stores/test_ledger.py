@@ -431,7 +431,7 @@ class TestHours:
     def test_an_empty_ledger_cost_nothing(self, books: Books) -> None:
         assert books.ledger.cost_since(Window.DAY, NOON) == 0
         assert books.ledger.total_cost() == 0
-        assert books.ledger.spent(["2026-11"]) == []
+        assert list(books.ledger.totals.spent(["2026-11"])) == []
 
     def test_adjustments_are_no_cost_of_calls(self, books: Books) -> None:
         books.book(outbox_entry(1, 40), outbox_entry(2, -40, kind="adjustment", tally=NO_TALLY))
@@ -444,7 +444,7 @@ class TestTotals:
 
     def test_only_of_the_windows_that_are_asked_for(self, books: Books) -> None:
         books.book(outbox_entry(1, 40), outbox_entry(2, 60, admitted_at=NOON - timedelta(days=1)))
-        spent = dict(books.ledger.spent(["2026-11-25", "2026-11"]))
+        spent = dict(books.ledger.totals.spent(["2026-11-25", "2026-11"]))
         assert spent == {
             Account(Scope.INSTALLATION, 0, Window.MONTH, "2026-11"): 100,
             Account(Scope.USER, 1, Window.MONTH, "2026-11"): 100,

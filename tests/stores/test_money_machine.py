@@ -405,9 +405,8 @@ class MoneyMachine(RuleBasedStateMachine):
         self.checker = Invariants(self.store)
         self.checker.first_seq = self.ledger.last_seq()
         # Windows that are over take no more calls, so that their counters are of no use.
-        self.checker.base = {
-            redis_keys.account(account): spent for account, spent in self.ledger.spent(windows)
-        }
+        totals = self.ledger.totals.spent(windows)
+        self.checker.base = {redis_keys.account(account): spent for account, spent in totals}
 
     @invariant()
     def everything_adds_up(self) -> None:

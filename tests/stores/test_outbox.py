@@ -2,9 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -19,10 +17,10 @@ from ai_gateway.domain.pricing import CostLine
 from ai_gateway.domain.usage import Usage
 from ai_gateway.domain.working import Basis, Working, worked_out
 from ai_gateway.stores import redis_keys
-from ai_gateway.stores.outbox import FIRST_POSITION, set_aside
+from ai_gateway.stores.outbox import FIRST_POSITION, PublishedState, set_aside
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.workings import read_working
-from tests.money import MoneyStore, admitted_call, finished_call, floor, key_record, limits
+from tests.money import MoneyStore, admitted_call, finished_call, floor, limits
 from tests.redis_servers import RedisServer
 
 DAY = Account(Scope.USER, 1, Window.DAY, "2026-11-25")
@@ -302,94 +300,6 @@ class TestAge:
         assert store.outbox.oldest_age_seconds(FIRST_POSITION) == 0
 
 
-class TestRestore:
-    """Counters after a loss."""
-
-    @pytest.fixture
-    def lost(self, store: MoneyStore) -> MoneyStore:
-        store.client.flushall()
-        return store
-
-    def test_writes_counters_with_an_end_and_the_epoch(self, lost: MoneyStore) -> None:
-        end = datetime.now(UTC) + timedelta(days=2)
-        assert lost.published.has_epoch() is False
-        assert lost.published.restore(
-            [(DAY, Money(9_000_000_000_000_001), end), (MONTH, Money(7), end)], "second"
-        )
-        assert lost.published.has_epoch() is True
-        assert lost.meter.is_ready()
-        assert [(c.spent, c.held) for c in lost.meter.counters([DAY, MONTH])] == [
-            (9_000_000_000_000_001, 0),
-            (7, 0),
-        ]
-        assert lost.client.expiretime(redis_keys.account(DAY)) == int(end.timestamp())
-        assert lost.client.hget(redis_keys.META, "epoch") == "second"
-
-    def test_a_second_bookkeeper_takes_no_hold_away(self, lost: MoneyStore) -> None:
-        call = admitted_call(held=100)
-        end = datetime.now(UTC) + timedelta(days=60)
-        totals = [(account, Money(5), end) for account in call.accounts]
-        assert lost.published.restore(totals, "second")
-        lost.copies.publish([key_record()])
-        lost.reserve(call)
-        before = lost.dump()
-        assert lost.published.restore(totals, "third") is False
-        assert lost.dump() == before
-        assert lost.counters(call) == [(5, 100)] * 5
-
-    def test_bookkeepers_that_restore_at_once_write_once(self, lost: MoneyStore) -> None:
-        """The faster one comes in between, while the slower one already reads its totals."""
-        end = datetime.now(UTC) + timedelta(days=2)
-
-        def slow_totals() -> Any:
-            yield DAY, Money(1), end
-            assert lost.published.restore([(DAY, Money(2), end)], "faster")
-            lost.client.hincrby(redis_keys.account(DAY), "held", 50)
-
-        assert lost.published.restore(slow_totals(), "slower") is False
-        assert lost.client.hget(redis_keys.META, "epoch") == "faster"
-        [found] = lost.meter.counters([DAY])
-        assert (found.spent, found.held) == (2, 50)
-
-    def test_entries_come_after_the_position_although_the_clock_is_behind(
-        self, lost: MoneyStore
-    ) -> None:
-        seconds, _ = lost.client.time()
-        position = f"{(seconds + 3600) * 1000}-4"
-        lost.published.restore((), "second", position=position)
-        lost.copies.publish([key_record()])
-        assert lost.outbox.read(position, count=10) == []
-        assert lost.outbox.read(FIRST_POSITION, count=10) == []
-        settled(lost)
-        assert [entry.request_id for entry in readable(lost, position)] == ["req_1"]
-
-    def test_a_position_that_is_passed_lifts_nothing(self, lost: MoneyStore) -> None:
-        lost.put({"a": "b"}, "900-0")
-        lost.outbox.trim("900-0")
-        assert lost.published.restore((), "second", position="800-0")
-        assert lost.client.xinfo_stream(redis_keys.OUTBOX)["last-generated-id"] == "900-0"
-
-    def test_what_is_not_booked_yet_keeps_the_counters_untrusted(self, lost: MoneyStore) -> None:
-        lost.put({"a": "b"}, "900-0")
-        assert lost.published.restore((), "second", position="800-0") is False
-        assert lost.published.has_epoch() is False
-
-    def test_a_call_that_settles_meanwhile_keeps_them_untrusted(self, store: MoneyStore) -> None:
-        """Else its cost would be in the ledger later, and never in the counters."""
-        call = admitted_call(held=100)
-        store.reserve(call)
-        store.client.hdel(redis_keys.META, "epoch")
-        end = datetime.now(UTC) + timedelta(days=60)
-
-        def totals() -> Iterator[tuple[Account, Money, datetime]]:
-            yield call.accounts[0], Money(0), end
-            store.meter.settle(call, finished_call(40))
-
-        assert store.published.restore(totals(), "second") is False
-        assert store.published.has_epoch() is False
-        assert store.counters(call) == [(40, 0)] * 5
-
-
 class TestSnapshot:
     """Counters and outbox at one moment, for the proof."""
 
@@ -397,14 +307,30 @@ class TestSnapshot:
         settled(store, "req_1", 40)
         settled(store, "req_2", 2)
         first = readable(store)[0]
-        windows = sorted({account.window_id for account in first.accounts})
-        waiting, counters = store.outbox.snapshot(first.stream_id, windows)
+        waiting, counters = store.outbox.snapshot(first.stream_id, first.accounts)
         assert [entry.request_id for entry in waiting] == ["req_2"]
         assert counters == dict.fromkeys(first.accounts, 42)
 
-    def test_has_no_accounts_of_other_windows(self, store: MoneyStore) -> None:
+    def test_finds_the_accounts_of_the_windows_alone(self, store: MoneyStore) -> None:
         settled(store)
-        assert store.outbox.snapshot(FIRST_POSITION, ["1999-01"])[1] == {}
+        accounts = set(readable(store)[0].accounts)
+        windows = sorted({account.window_id for account in accounts})
+        assert store.outbox.counted(windows) == accounts
+        assert store.outbox.counted(["1999-01"]) == set()
+
+
+def test_counts_go_on_after_redis_lost_them(valkey: MoneyStore) -> None:
+    """For each process that knows them, and what others counted meanwhile stays."""
+    ours, theirs = (PublishedState(valkey.client) for _ in range(2))
+    ours.write_figures({"a": 1}, {"rebuilds": 2})
+    theirs.write_figures({"a": 1}, {"rebuilds": 3, "errors": 1})
+    valkey.client.flushall()
+    ours.write_figures({"a": 1}, {"rebuilds": 1})
+    assert valkey.published.figures()["rebuilds"] == "3"
+    theirs.write_figures({"a": 1}, {"rebuilds": 0, "errors": 0})
+    assert valkey.published.figures() == {"a": "1", "rebuilds": "5", "errors": "1"}
+    ours.write_figures({"a": 1}, {"rebuilds": 1})
+    assert valkey.published.figures()["rebuilds"] == "6"
 
 
 def test_figures_come_back_as_they_were_written(store: MoneyStore) -> None:

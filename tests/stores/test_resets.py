@@ -15,6 +15,7 @@ from ai_gateway.stores.resets import AccountReset, SpendResets
 from ai_gateway.stores.rollup_tables import UsageHour
 from ai_gateway.stores.tables import AccountTotal, LedgerEntry
 from tests.money import UTC_ZONE, MoneyStore, admitted_call, finished_call, floor, limits
+from tests.trusting import trust
 
 USER_DAY, USER_MONTH = 1, 2
 """Where the accounts of the user stand among those of a call."""
@@ -119,11 +120,10 @@ def test_late_correction_after_a_reset_does_not_take_a_counter_below_zero(
     assert spent(store, call.accounts) == [40, 0, 40, 40, 40]
     ledger = book(store, engine)
     assert ledger.total_cost() == Money(40)
-    totals = dict(ledger.spent([call.accounts[USER_DAY].window_id]))
+    totals = dict(ledger.totals.spent([call.accounts[USER_DAY].window_id]))
     assert totals[call.accounts[USER_DAY]] == 0
-    assert (
-        dict(ledger.spent([call.accounts[USER_MONTH].window_id]))[call.accounts[USER_MONTH]] == 40
-    )
+    month = dict(ledger.totals.spent([call.accounts[USER_MONTH].window_id]))
+    assert month[call.accounts[USER_MONTH]] == 40
 
 
 def test_many_accounts_are_reset_in_one_round_trip(store: MoneyStore, resets: SpendResets) -> None:
@@ -145,7 +145,7 @@ def test_reset_of_counters_that_nobody_restored_is_refused_and_forgotten(
     assert refused.value.kind == "cold"
     assert store.stream() == before
     assert spent(store, accounts) == [40, 40, 40, 40, 40]
-    assert store.published.restore((), epoch="second", position=list(before)[-1], seq=9)
+    assert trust(store.client, position=list(before)[-1], seq=9)
     assert reset(resets, accounts[USER_DAY]) == 40
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ai_gateway.domain.call import TALLY_FIELDS, AdmittedCall, PriceStatus, never_sent
+from ai_gateway.domain.idempotency import IdempotencyKey
 from ai_gateway.domain.limits import BudgetState, Scope, accounts_of, state_of
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.usage import Usage
@@ -612,7 +613,7 @@ class TestWithdraw:
         call = admitted_call(held=100)
         store.reserve(call, ROOMY, lost=floor(30))
         assert store.expire(call)
-        assert store.meter.withdraw(call, is_in_ledger=True)
+        assert store.meter.withdraw(call, in_ledger=finished_call(40))
         assert store.record(call)["open"] == "0"
         assert len(store.entries()) == 1
         store.client.hset(redis_keys.call(call.request_id), mapping={"chg": "30", "n": "1"})
@@ -645,6 +646,9 @@ Operation = Callable[[MoneyStore, AdmittedCall], object]
 
 OPERATIONS: dict[str, Operation] = {
     "reserve": lambda store, call: store.reserve(call, ROOMY, lost=floor(30)),
+    "reserve_once": lambda store, call: store.reserve(
+        call, ROOMY, lost=floor(30), idempotency_key=IdempotencyKey("a" * 32, "f" * 32)
+    ),
     "heartbeat": lambda store, call: store.meter.heartbeat([(call, floor(20))]),
     "lapse": lambda store, call: store.let_lapse(call),
     "expire": lambda store, call: store.outbox.expire(call.request_id, datetime.now(UTC)),
@@ -662,6 +666,8 @@ LIVES = (
     "reserve lapse expire rehold lapse expire settle",
     "reserve lapse heartbeat publish settle",
     "reserve settle withdraw",
+    "reserve_once settle withdraw",
+    "reserve_once lapse expire rehold settle",
 )
 
 

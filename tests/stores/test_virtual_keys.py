@@ -7,19 +7,19 @@ from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, insert, update
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.key_record import KeyRecord, OutgoingSecret
 from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Budget, Limit, Scope, Window
 from ai_gateway.domain.roles import Role
 from ai_gateway.domain.virtual_key import KeyStatus
-from ai_gateway.stores import redis_keys
+from ai_gateway.stores import redis_keys, virtual_keys
 from ai_gateway.stores.key_acts import NewKey
 from ai_gateway.stores.meter import Heartbeat
 from ai_gateway.stores.tables import User, VirtualKey
 from ai_gateway.stores.users import UserTable
-from ai_gateway.stores.virtual_keys import KeyTable
+from ai_gateway.stores.virtual_keys import COPIES_AT_ONCE, KEYS_AT_ONCE, KeyTable
 from tests.engines import another_writer, opened_engine
 from tests.keys import PLAIN_ACT
 from tests.limits import choose
@@ -107,7 +107,7 @@ class TestTruth:
             add(table, new_key(user_id, key_id))
         assert [r.key_id for r in table.records()] == ["k0000002", "k0000001", "k0000003"]
         assert [r.key_id for r in table.records(user_id=ben)] == ["k0000002", "k0000003"]
-        assert table.records(user_id=404) == []
+        assert list(table.records(user_id=404)) == []
 
     def test_a_disabled_owner_disables_the_key(
         self, table: KeyTable, engine: Engine, ann: int
@@ -178,7 +178,7 @@ def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
     with opened_engine(url, busy_ms=1) as engine, another_writer(tmp_path / "test.db"):
         table = KeyTable(engine, DEFAULTS)
         assert table.limits({Scope.INSTALLATION: 0}) == {INSTALLATION: amount(1000)}
-        assert (table.record("k0000009"), table.records()) == (None, [])
+        assert (table.record("k0000009"), list(table.records())) == (None, [])
 
 
 class TestCopies:
@@ -294,3 +294,29 @@ def test_what_sql_has_is_what_workers_check(
     loaded = valkey.copies.load("k0000001")
     assert loaded is not None
     assert loaded[0] == known(table)
+
+
+def test_more_keys_than_are_read_at_once_are_all_read(
+    table: KeyTable, engine: Engine, ann: int
+) -> None:
+    names = [f"{number:08x}" for number in range(KEYS_AT_ONCE + 1)]
+    facts = dataclasses.asdict(new_key(ann)) | {"status": "active", "allowed_models": []}
+    with Session(engine) as session, session.begin():
+        session.execute(insert(VirtualKey), [facts | {"key_id": name} for name in names])
+    assert [record.key_id for record in table.records()] == names
+
+
+def test_more_copies_than_are_written_at_once_are_all_written(valkey: MoneyStore) -> None:
+    records = [key_record(key_id=f"{number:08x}") for number in range(COPIES_AT_ONCE + 1)]
+    valkey.copies.publish(iter(records))
+    loaded = [valkey.copies.load(record.key_id) for record in records]
+    assert [found[0] for found in loaded if found] == records
+
+
+def test_the_version_of_a_record_is_the_same_in_every_process() -> None:
+    """Two gateways side by side in an upgrade must not publish in turns."""
+    record = key_record(limits=(None, amount(5), None, None, None))
+    text = virtual_keys._to_json(record)
+    assert orjson.loads(text)["limits"][1] == {"amount": 5, "kind": "amount"}
+    sorted_text = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
+    assert text == sorted_text
