@@ -53,7 +53,7 @@ def run_blocking(
 ) -> Answer:
     """Call a function that keeps the processor busy, in a thread where gevent runs this one."""
     # gevent ships no types for these two.
-    if monkey.is_module_patched("threading"):  # type: ignore[no-untyped-call]
-        pool = get_hub().threadpool  # type: ignore[no-untyped-call]
+    if monkey.is_module_patched("threading"):
+        pool = get_hub().threadpool
         return cast(Answer, pool.apply(function, args, kwargs))
     return function(*args, **kwargs)

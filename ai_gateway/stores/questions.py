@@ -1,12 +1,14 @@
 """Runs the scripts of the money path, and tells of each how it was answered and how soon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
 from redis.commands.core import Script
 
 from ai_gateway.errors import BudgetUnavailable
+from ai_gateway.stores.group_commit import GroupCommit
 from ai_gateway.stores.redis_client import translated_errors
 
 Told = Callable[[str, str, float], object]
@@ -17,10 +19,24 @@ def nobody(_question: str, _answer: str, _seconds: float) -> None:
     """Hears nothing."""
 
 
+@contextmanager
+def asked(told: Told, question: str) -> Iterator[None]:
+    """Tell of a question that is no script too; raises `BudgetUnavailable`, told by its kind."""
+    began = perf_counter()
+    try:
+        with translated_errors():
+            yield
+    except BudgetUnavailable as error:
+        told(question, error.kind, perf_counter() - began)
+        raise
+    told(question, "OK", perf_counter() - began)
+
+
 class Questions:
     """Asks Redis; raises `BudgetUnavailable`, which is told too."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, scripts: GroupCommit, told: Told) -> None:
+        self._scripts = scripts
         self._told = told
 
     def ask(
@@ -30,7 +46,7 @@ class Questions:
         began = perf_counter()
         try:
             with translated_errors():
-                reply = script(keys, arguments)
+                reply = self._scripts.run(script, keys, arguments)
         except BudgetUnavailable as error:
             self._told(name, error.kind, perf_counter() - began)
             raise
