@@ -213,6 +213,11 @@ class FinishedCall:
     provider_id: str | None = None
     working: Working | None = None
 
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it was for nothing, so that its idempotency key may be used for another try."""
+        return self.usage_status is UsageStatus.NOT_BILLED
+
     def tally(self) -> Tally:
         return Tally(
             failures=int(self.outcome.is_failure),

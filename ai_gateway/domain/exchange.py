@@ -10,7 +10,11 @@ from ai_gateway.domain.call import PLAIN_ADDRESS, Address, DialectName, Operatio
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
-    """A request of a client. `headers` holds only what may go on, by lower-case name."""
+    """A request of a client. `headers` holds only what may go on, by lower-case name.
+
+    `idempotency_key` is the client's own and stays here: the provider knows one credential for all
+    users, so that one user's key could meet another's there.
+    """
 
     request_id: str
     received_at: datetime
@@ -20,6 +24,7 @@ class IncomingCall:
     body: bytes = field(repr=False)
     headers: Mapping[str, str]
     address: Address = PLAIN_ADDRESS
+    idempotency_key: str | None = field(default=None, repr=False)
 
 
 class ByteStream(Protocol):

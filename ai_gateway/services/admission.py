@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally, never_sent
 from ai_gateway.domain.exchange import IncomingCall
+from ai_gateway.domain.idempotency import FirstCall, IdempotencyKey, idempotency_key, repeated
 from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, Scope, accounts_of, window_end
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import HoldPlan, PriceRow, cost_of, plan_hold
@@ -78,8 +79,12 @@ class Admission:
 
     def admit(self, key: KnownKey, incoming: IncomingCall, asked: AskedCall) -> Admitted:
         """Hold the worst case of the call; raises a `CallerError` or `BudgetUnavailable`."""
+        idempotency = idempotency_key(incoming, key.record.key_id)
+        if idempotency is not None:
+            # The call that has it may be one that was answered 503 and never sent.
+            self.withdraw_doubtful()
         for _ in range(STALE_REPEATS):
-            admitted = self._try_admit(key, incoming, asked)
+            admitted = self._try_admit(key, incoming, asked, idempotency)
             if admitted is not None:
                 return admitted
             # The key, a limit or a pause changed since this worker last saw them.
@@ -87,7 +92,11 @@ class Admission:
         raise BudgetUnavailable("stale")
 
     def _try_admit(
-        self, key: KnownKey, incoming: IncomingCall, asked: AskedCall
+        self,
+        key: KnownKey,
+        incoming: IncomingCall,
+        asked: AskedCall,
+        idempotency: IdempotencyKey | None,
     ) -> Admitted | None:
         now = incoming.received_at
         target = self._models.resolve(asked.model, incoming.dialect, key.record)
@@ -128,10 +137,15 @@ class Admission:
             book=book,
             service_tier=asked.service_tier,
         )
-        return self._reserve(admitted, worst, _Versions(key.version, rules.version))
+        versions = _Versions(key.version, rules.version)
+        return self._reserve(admitted, worst, versions, idempotency)
 
     def _reserve(
-        self, admitted: Admitted, worst: "WorstCase", versions: "_Versions"
+        self,
+        admitted: Admitted,
+        worst: "WorstCase",
+        versions: "_Versions",
+        idempotency: IdempotencyKey | None,
     ) -> Admitted | None:
         call = admitted.call
         request = ReserveRequest(
@@ -142,6 +156,7 @@ class Admission:
             key_version=versions.key,
             rules_version=versions.rules,
             floor=self.floor(admitted, text_bytes=0),
+            idempotency_key=idempotency,
         )
         try:
             answer = self._meter.reserve(request)
@@ -151,6 +166,8 @@ class Admission:
             raise
         if isinstance(answer, Stale):
             return None
+        if isinstance(answer, FirstCall):
+            raise repeated(answer)
         if isinstance(answer, Denied):
             raise BudgetExhausted(_refusal(call, answer, worst, self._rules.zone))
         admitted = replace(admitted, near=answer.near) if answer.near else admitted
@@ -163,10 +180,14 @@ class Admission:
     def withdraw_doubtful(self) -> None:
         """Take back the reserves whose replies never came; raises `BudgetUnavailable` again."""
         while self._doubtful:
-            call = self._doubtful[0]
-            if not self._meter.withdraw(call):
-                self._meter.settle(call, never_sent(call, call.admitted_at))
-            self._doubtful.popleft()
+            # Taken first: two threads may be here.
+            call = self._doubtful.popleft()
+            try:
+                if not self._meter.withdraw(call):
+                    self._meter.settle(call, never_sent(call, call.admitted_at))
+            except BudgetUnavailable:
+                self._doubtful.appendleft(call)
+                raise
 
     def floor(self, admitted: Admitted, *, text_bytes: int) -> Floor:
         """What to book if this worker vanished now: the input, and the output so far."""

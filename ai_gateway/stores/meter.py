@@ -15,6 +15,7 @@ import redis
 from redis.commands.core import Script
 
 from ai_gateway.domain.call import AdmittedCall, FinishedCall, Tally
+from ai_gateway.domain.idempotency import FirstCall, IdempotencyKey
 from ai_gateway.domain.limits import Account, Limit, Scope
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import BudgetUnavailable
@@ -26,6 +27,7 @@ from ai_gateway.stores.call_texts import (
     result_facts,
     tally_text,
 )
+from ai_gateway.stores.group_commit import GroupCommit
 from ai_gateway.stores.questions import Questions, Told, nobody
 from ai_gateway.stores.redis_client import translated_errors
 
@@ -55,6 +57,7 @@ class ReserveRequest:
     key_version: str
     floor: Floor
     rules_version: str = ""
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Meter:
         self, client: redis.Redis, *, lease_ms: int = LEASE_MS, told: Told = nobody
     ) -> None:
         self._client = client
-        self._questions = Questions(told)
+        self._questions = Questions(GroupCommit(client), told)
         self._lease_ms = lease_ms
         self._reserve = self._script("reserve")
         self._settle = self._script("settle")
@@ -119,8 +122,11 @@ class Meter:
         self.went_back = False
         """A sequence number fell: Redis lost what it had acknowledged."""
 
-    def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale:
-        """Hold the worst case in every account at once, or say which one has no room."""
+    def reserve(self, asked: ReserveRequest) -> Granted | Denied | Stale | FirstCall:
+        """Hold the worst case in every account at once, or say which one has no room.
+
+        A call whose idempotency key is taken holds nothing: `FirstCall` has taken it.
+        """
         call = asked.call
         arguments: list[str | int] = [
             call.request_id,
@@ -133,6 +139,7 @@ class Meter:
             tally_text(asked.floor.tally),
             orjson.dumps(call_facts(call)).decode(),
             asked.rules_version,
+            *_idempotency_arguments(asked.idempotency_key),
         ]
         for limit, moment in zip(asked.limits, asked.forget_at, strict=True):
             arguments += [_limit_argument(limit), int(moment.timestamp())]
@@ -142,6 +149,8 @@ class Meter:
             redis_keys.call(call.request_id),
             redis_keys.LEASES,
             redis_keys.REFUSED,
+            redis_keys.idempotency(call.key_id),
+            redis_keys.idempotency_ages(call.key_id),
             *map(redis_keys.account, call.accounts),
         ]
         before = self._seen_seq
@@ -155,6 +164,9 @@ class Meter:
             return Denied(index - 1, Money(limit_amount), Money(spent), Money(held))
         if word == "STALE":
             return Stale()
+        if word == "REPEAT":
+            request_id, is_same, outcome = rest
+            return FirstCall(request_id, is_same == "1", outcome)
         raise BudgetUnavailable("cold")
 
     def settle(self, call: AdmittedCall, finished: FinishedCall) -> bool:
@@ -164,6 +176,7 @@ class Meter:
             redis_keys.call(call.request_id),
             redis_keys.LEASES,
             redis_keys.OUTBOX,
+            redis_keys.idempotency(call.key_id),
             *map(redis_keys.account, call.accounts),
         ]
         arguments: list[str | int] = [
@@ -173,6 +186,7 @@ class Meter:
             orjson.dumps(result_facts(finished)).decode(),
             CLOSED_RECORD_SECONDS,
             NO_TALLY,
+            _told_to_repeats(finished),
         ]
         before = self._seen_seq
         word, *rest = self._questions.ask("settle", self._settle, keys, arguments)
@@ -224,17 +238,24 @@ class Meter:
         arguments += map(_limit_argument, limits)
         return bool(self._questions.ask("rehold", self._rehold, keys, arguments) == "OK")
 
-    def withdraw(self, call: AdmittedCall, *, is_in_ledger: bool = False) -> bool:
+    def withdraw(self, call: AdmittedCall, *, in_ledger: FinishedCall | None = None) -> bool:
         """Take back a reserve whose reply never came, whether or not it ran; books nothing.
 
-        False where the hold lapsed and was booked meanwhile: then the call has to be settled.
+        `in_ledger` is how the call ended, where the ledger is known to have all of it. False where
+        the hold lapsed and was booked meanwhile: then the call has to be settled.
         """
         keys = [
             redis_keys.call(call.request_id),
             redis_keys.LEASES,
+            redis_keys.idempotency(call.key_id),
             *map(redis_keys.account, call.accounts),
         ]
-        arguments: list[str | int] = [call.request_id, CLOSED_RECORD_SECONDS, int(is_in_ledger)]
+        arguments: list[str | int] = [
+            call.request_id,
+            CLOSED_RECORD_SECONDS,
+            int(in_ledger is not None),
+            _told_to_repeats(in_ledger) if in_ledger else "",
+        ]
         return bool(self._questions.ask("withdraw", self._withdraw, keys, arguments) != "BOOKED")
 
     def counters(self, accounts: Sequence[Account]) -> list[Counters]:
@@ -259,6 +280,15 @@ class Meter:
 
 def _scopes(call: AdmittedCall, numbers: str = "") -> frozenset[Scope]:
     return frozenset(call.accounts[int(part) - 1].scope for part in numbers.split(",") if part)
+
+
+def _idempotency_arguments(key: IdempotencyKey | None) -> tuple[str, str]:
+    return (key.name, key.fingerprint) if key else ("", "")
+
+
+def _told_to_repeats(finished: FinishedCall) -> str:
+    """The outcome; empty where the idempotency key may be used again."""
+    return "" if finished.may_be_repeated else finished.outcome
 
 
 def _limit_argument(limit: Limit) -> int:

@@ -11,6 +11,9 @@ META = f"{_TAG}:meta"
 """Hash: `epoch` (present when the counters can be trusted), `seq` (entries ever emitted), and the
 house rules as `rules`, `rules_version` and `rules_number`."""
 
+RESTORE = f"{_TAG}:restore"
+"""Hash with an end: the bookkeeper who writes the counters anew, and its attempt."""
+
 LEASES = f"{_TAG}:leases"
 """Sorted set: request id by the moment (Redis TIME, ms) at which its hold lapses."""
 
@@ -90,6 +93,19 @@ def outage(name: str) -> str:
 def response(response_id: str) -> str:
     """String: the user who got a stored response, and the provider that keeps it."""
     return f"{_TAG}:response:{response_id}"
+
+
+def idempotency(key_id: str) -> str:
+    """Hash: the calls of a virtual key by their idempotency keys; request id, fingerprint, outcome.
+
+    Those are digests; the outcome is empty while the call runs.
+    """
+    return f"{_TAG}:idempotency:{key_id}"
+
+
+def idempotency_ages(key_id: str) -> str:
+    """Sorted set: the same idempotency keys by the moment of admission (Redis TIME, ms)."""
+    return f"{_TAG}:idempotency_ages:{key_id}"
 
 
 def config(version: str) -> str:

@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from uuid import uuid4
+from secrets import token_hex
 
 import orjson
 from flask import Request, Response, request
@@ -11,6 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, RequestEnt
 
 from ai_gateway.domain.call import PLAIN_ADDRESS, Address, DialectName, Operation
 from ai_gateway.domain.exchange import Answer, ByteStream, IncomingCall
+from ai_gateway.domain.idempotency import HEADER
 from ai_gateway.errors import (
     GatewayError,
     InvalidRequest,
@@ -28,6 +29,8 @@ MAX_BODY_BYTES = 20 * 2**20
 
 CLIENT_READS_WITHIN_SECONDS = 30
 """A client that takes nothing of its stream for so long has left, else its hold would never end."""
+
+_OVER_A_NETWORK = frozenset({socket.AF_INET, socket.AF_INET6})
 
 FORWARDED_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai": ("openai-beta",),
@@ -106,6 +109,7 @@ def _incoming(
         body=_read_body(incoming),
         headers={name: incoming.headers[name] for name in names if name in incoming.headers},
         address=address,
+        idempotency_key=incoming.headers.get(HEADER),
     )
 
 
@@ -134,6 +138,7 @@ class _ClientStream:
         self._connection: socket.socket | None = request.environ.get("gunicorn.socket")
         if self._connection is not None:
             self._connection.settimeout(CLIENT_READS_WITHIN_SECONDS)
+            _give_up_a_host_that_vanished(self._connection)
         self._stream = stream
         self._chunks = iter(stream)
         self._dialect = dialect
@@ -155,6 +160,14 @@ class _ClientStream:
         finally:
             if self._connection is not None:
                 self._connection.settimeout(None)
+
+
+def _give_up_a_host_that_vanished(connection: socket.socket) -> None:
+    """What it does not acknowledge in time ends the connection; else only a full buffer would."""
+    # Linux alone has it, and a front proxy may sit at a socket of this host.
+    if hasattr(socket, "TCP_USER_TIMEOUT") and connection.family in _OVER_A_NETWORK:
+        milliseconds = CLIENT_READS_WITHIN_SECONDS * 1000
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _response(answer: Answer, dialect: DialectName, request_id: str) -> Response:
@@ -182,4 +195,4 @@ def _finish(response: Response, request_id: str) -> Response:
 
 
 def _new_request_id() -> str:
-    return f"req_{uuid4().hex}"
+    return f"req_{token_hex(16)}"

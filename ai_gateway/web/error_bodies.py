@@ -4,7 +4,7 @@ No row shows an upstream body (but for a provider's own 4xx), a host, a key or S
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -13,10 +13,13 @@ from ai_gateway.errors import (
     AddressNotFound,
     BudgetExhausted,
     BudgetUnavailable,
+    CallAlreadyMade,
     CallEnded,
+    CallStillRunning,
     ChangedMeanwhile,
     GatewayError,
     GatewayUnavailable,
+    IdempotencyKeyReused,
     InvalidKey,
     InvalidRequest,
     KeyNotFound,
@@ -90,10 +93,18 @@ def _not_found(code: str, message: Callable[[GatewayError], str]) -> ErrorRow:
     return ErrorRow(404, "invalid_request_error", code, "not_found_error", message)
 
 
+def _wrong(status: int, code: str, message: Callable[[GatewayError], str]) -> ErrorRow:
+    word = "invalid_request_error"
+    return ErrorRow(status, word, code, word, message)
+
+
+def _not_again(status: int, code: str, message: Callable[[GatewayError], str]) -> ErrorRow:
+    """The same request would only be told the same."""
+    return replace(_wrong(status, code, message), headers=_always(NO_RETRY))
+
+
 ROWS: dict[type[GatewayError], ErrorRow] = {
-    InvalidRequest: ErrorRow(
-        400, "invalid_request_error", "invalid_request", "invalid_request_error", str
-    ),
+    InvalidRequest: _wrong(400, "invalid_request", str),
     RequestTooLarge: ErrorRow(
         413,
         "invalid_request_error",
@@ -101,19 +112,13 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
         "request_too_large",
         error_messages.too_large,
     ),
-    UnsupportedEncoding: ErrorRow(
-        415,
-        "invalid_request_error",
-        "unsupported_encoding",
-        "invalid_request_error",
-        said("A compressed request body is not supported: send it without Content-Encoding."),
-    ),
+    UnsupportedEncoding: _wrong(415, "unsupported_encoding", error_messages.compressed),
     InvalidKey: ErrorRow(
         401,
         "authentication_error",
         "invalid_api_key",
         "authentication_error",
-        said("Incorrect API key provided. Send a virtual key of this gateway (agw_...)."),
+        error_messages.invalid_key,
     ),
     ModelNotAllowed: ErrorRow(
         403,
@@ -129,24 +134,16 @@ ROWS: dict[type[GatewayError], ErrorRow] = {
     KeyNotFound: _not_found("key_not_found", said("There is no key of that id.")),
     RequestNotFound: _not_found("request_not_found", said("There is no request of that id.")),
     AddressNotFound: _not_found("not_found", str),
-    WrongMethod: ErrorRow(
-        405, "invalid_request_error", "method_not_allowed", "invalid_request_error", str
-    ),
-    ChangedMeanwhile: ErrorRow(
+    WrongMethod: _wrong(405, "method_not_allowed", str),
+    ChangedMeanwhile: _not_again(
         409,
-        "invalid_request_error",
         "changed_meanwhile",
-        "invalid_request_error",
         said("Somebody changed it meanwhile: read it again, and send what you want then."),
-        _always(NO_RETRY),
     ),
-    ModelUnpriced: ErrorRow(
-        422,
-        "invalid_request_error",
-        "model_unpriced",
-        "invalid_request_error",
-        error_messages.model_unpriced,
-    ),
+    CallStillRunning: _not_again(409, "idempotency_in_progress", error_messages.repeated),
+    CallAlreadyMade: _not_again(409, "idempotency_repeat", error_messages.repeated),
+    IdempotencyKeyReused: _not_again(422, "idempotency_mismatch", error_messages.repeated),
+    ModelUnpriced: _wrong(422, "model_unpriced", error_messages.model_unpriced),
     BudgetExhausted: ErrorRow(
         429,
         "insufficient_quota",

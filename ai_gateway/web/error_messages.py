@@ -8,15 +8,21 @@ from collections.abc import Callable
 import orjson
 
 from ai_gateway.domain import money
+from ai_gateway.domain.idempotency import LOST
 from ai_gateway.domain.money import Money
 from ai_gateway.errors import (
+    IN_ADDRESS,
     BudgetExhausted,
+    CallAlreadyMade,
     CallEnded,
     CallsPaused,
+    CallStillRunning,
     GatewayError,
+    InvalidKey,
     ModelNotAllowed,
     ModelNotFound,
     ModelUnpriced,
+    RepeatedCall,
     RequestTooLarge,
     ResponseNotFound,
     ServicePaused,
@@ -25,6 +31,16 @@ from ai_gateway.errors import (
 
 def said(text: str) -> Callable[[GatewayError], str]:
     return lambda _: text
+
+
+def invalid_key(error: GatewayError) -> str:
+    """The same for every fault of a key; only where it was sent is told."""
+    if isinstance(error, InvalidKey) and error.reason == IN_ADDRESS:
+        return (
+            "A key in the address is not taken, and whatever logs addresses knows it now: revoke "
+            "it, and send another as `Authorization: Bearer` or `x-api-key`."
+        )
+    return "Incorrect API key provided. Send a virtual key of this gateway (agw_...)."
 
 
 def model_not_found(error: GatewayError) -> str:
@@ -74,6 +90,27 @@ def budget_exhausted(error: GatewayError) -> str:
     )
 
 
+def repeated(error: GatewayError) -> str:
+    """A repeat hears of the first call; its answer is not kept."""
+    if not isinstance(error, RepeatedCall):
+        return ""
+    first = f"The call {error.request_id} came before with this Idempotency-Key"
+    if isinstance(error, CallStillRunning):
+        return f"{first} and is still running, so that this repeat was not sent."
+    if isinstance(error, CallAlreadyMade):
+        ended = f"ended as `{error.outcome}`"
+        if error.outcome == LOST:
+            ended = "ended in a way that is not known: the worker that had it was lost"
+        return (
+            f"{first} and {ended}, so that this repeat was not sent. Answers are not kept here: "
+            "to make the call once more, send another Idempotency-Key."
+        )
+    return (
+        f"{first} and was another request, so that this one was not sent: send another "
+        "Idempotency-Key with another address or body."
+    )
+
+
 def paused(error: GatewayError) -> str:
     """The reason is the staff's own text."""
     if not isinstance(error, CallsPaused):
@@ -97,6 +134,10 @@ def _usd(amount: int) -> str:
 def too_large(error: GatewayError) -> str:
     limit = error.limit_bytes if isinstance(error, RequestTooLarge) else 0
     return f"The request body is larger than {limit // 2**20} MB."
+
+
+def compressed(_: GatewayError) -> str:
+    return "A compressed request body is not supported: send it without Content-Encoding."
 
 
 def call_ended(error: GatewayError) -> str:

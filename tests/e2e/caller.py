@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from simulator.calls import CallFacts
@@ -153,7 +152,15 @@ class Caller:
 
     def send(self, dialect: Dialect, prompt: str, **more: object) -> http.client.HTTPConnection:
         """Send a call and do not wait for anything."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
+        return self.send_from("", dialect, prompt, **more)
+
+    def send_from(
+        self, host: str, dialect: Dialect, prompt: str, **more: object
+    ) -> http.client.HTTPConnection:
+        """The same from an address of its own."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.gateway.port, timeout=60, source_address=(host, 0)
+        )
         body = json.dumps(self.body(dialect, prompt, **more))
         headers = {"content-type": "application/json", **self.credential(dialect)}
         connection.request("POST", PATHS[dialect], body, headers)
@@ -174,7 +181,7 @@ class Caller:
         if subject is None:
             query = "SELECT id FROM virtual_key WHERE key_id = ?"
             subject = self.gateway.rows(query, self.key_id)[0]["id"]
-        moment = datetime.now(UTC).strftime("%Y-%m-%d" if window == "day" else "%Y-%m")
+        moment = self.gateway.now().strftime("%Y-%m-%d" if window == "day" else "%Y-%m")
         with self.gateway.store() as store:
             found = store.hmget(f"{{agw}}:account:{scope}:{subject}:{moment}", "spent", "held")
         spent, held = (int(value or 0) for value in found)

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -15,8 +16,10 @@ from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import Counters, Denied, Granted, Meter
 from ai_gateway.stores.redis_client import connect
-from tests.money import Invariants, MoneyStore, admitted_call, finished_call, floor, limits
+from ai_gateway.stores.virtual_keys import KeyCopies
+from tests.money import KEY_ID, Invariants, MoneyStore, admitted_call, finished_call, floor, limits
 from tests.redis_servers import RedisServer, running_redis
+from tests.trusting import trust
 
 CALLS: dict[str, Callable[[MoneyStore], object]] = {
     "reserve": lambda store: store.meter.reserve(store.request(admitted_call(), version="1")),
@@ -29,9 +32,9 @@ CALLS: dict[str, Callable[[MoneyStore], object]] = {
     "trim": lambda store: store.outbox.trim("1-0"),
     "age": lambda store: store.outbox.oldest_age_seconds("0-0"),
     "lapsed": lambda store: store.outbox.lapsed(count=1),
-    "snapshot": lambda store: store.outbox.snapshot("0-0", ["2026-11"]),
+    "snapshot": lambda store: store.outbox.snapshot("0-0", ()),
     "has_epoch": lambda store: store.published.has_epoch(),
-    "restore": lambda store: store.published.restore((), "second"),
+    "restore": lambda store: trust(store.client),
     "refused": lambda store: store.published.refused(),
     "write_figures": lambda store: store.published.write_figures({"a": 1}),
     "figures": lambda store: store.published.figures(),
@@ -238,6 +241,17 @@ def test_each_answer_is_told_with_its_time(store: MoneyStore) -> None:
         ("withdraw", "OK"),
     ]
     assert all(0 < seconds < WITHIN_SECONDS for *_, seconds in told)
+
+
+def test_key_that_a_worker_does_not_know_yet_is_a_question_that_is_told_too(
+    store: MoneyStore, away: MoneyStore
+) -> None:
+    told: list[tuple[str, str]] = []
+    for client in (store.client, away.client):
+        copies = KeyCopies(client, told=lambda question, answer, _: told.append((question, answer)))
+        with suppress(BudgetUnavailable):
+            copies.load_with_rules(KEY_ID)
+    assert told == [("load_key", "OK"), ("load_key", "connection")]
 
 
 def test_error_is_told_by_its_kind(away: MoneyStore) -> None:

@@ -13,10 +13,13 @@ from ai_gateway.errors import (
     AddressNotFound,
     BudgetExhausted,
     BudgetUnavailable,
+    CallAlreadyMade,
     CallEnded,
+    CallStillRunning,
     ChangedMeanwhile,
     GatewayError,
     GatewayUnavailable,
+    IdempotencyKeyReused,
     InvalidKey,
     InvalidRequest,
     KeyNotFound,
@@ -139,6 +142,18 @@ TOLD = {
     "ChangedMeanwhile": Told(
         ChangedMeanwhile(),
         409, "invalid_request_error", "changed_meanwhile", "invalid_request_error", "false",
+    ),
+    "CallStillRunning": Told(
+        CallStillRunning("req_9"),
+        409, "invalid_request_error", "idempotency_in_progress", "invalid_request_error", "false",
+    ),
+    "CallAlreadyMade": Told(
+        CallAlreadyMade("req_9", "success"),
+        409, "invalid_request_error", "idempotency_repeat", "invalid_request_error", "false",
+    ),
+    "IdempotencyKeyReused": Told(
+        IdempotencyKeyReused("req_9"),
+        422, "invalid_request_error", "idempotency_mismatch", "invalid_request_error", "false",
     ),
     "UpstreamRejected": Told(
         UpstreamRejected("openai", 418, b"<html>"),
@@ -320,6 +335,26 @@ def test_a_pause_says_whose_since_when_and_why(
     assert message == (
         f"{whose} are paused since 2026-11-26T00:00:00Z, so that nothing was sent. Reason: Ask Ann."
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (CallStillRunning("req_9"), "is still running"),
+        (CallAlreadyMade("req_9", "cancelled"), "ended as `cancelled`"),
+        (CallAlreadyMade("req_9", "lost"), "ended in a way that is not known"),
+        (IdempotencyKeyReused("req_9"), "was another request"),
+    ],
+    ids=["running", "ended", "lost", "another"],
+)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_repeat_hears_of_the_first_call(
+    error: GatewayError, words: str, dialect: DialectName
+) -> None:
+    message = message_of(error_answer(error, dialect, "req_10").body, dialect)
+    assert message.startswith("The call req_9 came before with this Idempotency-Key and ")
+    assert words in message
+    assert "was not sent" in message
 
 
 def test_names_that_look_like_the_model_are_told() -> None:

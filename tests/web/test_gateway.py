@@ -1,6 +1,7 @@
 """The addresses of clients, from HTTP to the ledger, in this process."""
 
 import json
+import socket
 import time
 from typing import Any
 
@@ -11,9 +12,9 @@ from werkzeug.test import TestResponse
 
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.tables import LedgerEntry, db
-from ai_gateway.web.calls import MAX_BODY_BYTES
+from ai_gateway.web.calls import CLIENT_READS_WITHIN_SECONDS, MAX_BODY_BYTES
 from simulator.testing import Recorded, RunningSimulator
-from tests.gateway_app import ANTHROPIC, OPENAI, GatewayApp, credential, opened_app
+from tests.gateway_app import ANTHROPIC, MODELS, OPENAI, GatewayApp, credential, opened_app
 from tests.redis_servers import running_redis
 
 PATHS = (OPENAI, ANTHROPIC)
@@ -101,6 +102,44 @@ class TestAnswers:
             recorded, {"model": "gpt-4o-mini" if path == OPENAI else "claude-haiku-5-5"}
         )
         assert gateway.call(key, path).text == body
+
+
+class TestVanishedHosts:
+    """A client whose host is gone acknowledges nothing, and nobody says so."""
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_a_stream_is_given_up_when_nothing_is_acknowledged(
+        self, gateway: GatewayApp, key: str, path: str
+    ) -> None:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.create_connection(listener.getsockname()) as connection,
+        ):
+            self.stream(gateway, key, path, connection)
+            limit = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert limit == CLIENT_READS_WITHIN_SECONDS * 1000
+
+    def test_a_proxy_at_a_socket_of_this_host_is_served(
+        self, gateway: GatewayApp, key: str
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self.stream(gateway, key, OPENAI, ours)
+
+    def stream(self, gateway: GatewayApp, key: str, path: str, connection: socket.socket) -> None:
+        answer = gateway.client.post(
+            path,
+            json={
+                "model": MODELS[path],
+                "max_tokens": 5,
+                "stream": True,
+                "messages": [{"role": "user", "content": "Hello"}],
+            },
+            headers=credential(key, path),
+            environ_overrides={"gunicorn.socket": connection},
+        )
+        assert answer.status_code == 200
+        assert answer.get_data()
 
 
 class TestRefusals:

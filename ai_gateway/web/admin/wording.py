@@ -31,6 +31,7 @@ REFUSAL_WORDS = {
     "key_day": "Daily budget of the key",
     "key_month": "Monthly budget of the key",
     "missing": "No key",
+    "in_address": "Key in the address",
     "invalid": "Unknown key",
     "revoked": "Revoked key",
     "expired": "Expired key",
@@ -42,6 +43,9 @@ REFUSAL_WORDS = {
     "RequestTooLarge": "Request too large",
     "UnsupportedEncoding": "Compressed request",
     "ResponseNotFound": "Unknown stored response",
+    "CallStillRunning": "Repeat of a running call",
+    "CallAlreadyMade": "Repeat of an earlier call",
+    "IdempotencyKeyReused": "Idempotency key of another request",
     "AddressNotFound": "Unknown address",
     "WrongMethod": "Wrong method",
 }

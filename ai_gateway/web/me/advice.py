@@ -19,6 +19,9 @@ ADVICE = MappingProxyType(
         "paused": "Staff paused such calls; the answer to the call had their reason.",
         "ModelNotFound": "Ask /v1/models which names there are.",
         "ModelUnpriced": "A budget needs a known price: ask whoever runs this gateway to add one.",
+        "CallStillRunning": "The first call with this Idempotency-Key goes on; nothing was lost.",
+        "CallAlreadyMade": "To make a call once more, send another Idempotency-Key.",
+        "IdempotencyKeyReused": "Send another Idempotency-Key with each new request.",
         "InvalidRequest": "The answer to the call named the field.",
     }
 )
