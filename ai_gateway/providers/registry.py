@@ -130,6 +130,17 @@ class Registry:
     def get(self, name: str) -> Provider | None:
         return self._providers.get(name)
 
+    def renew_key(self, name: str, api_key: str) -> bool:
+        """Send another key from the next call on; False where it is the same, or nobody's.
+
+        Calls that run keep the provider as it was when they began.
+        """
+        known = self._providers.get(name)
+        if known is None or known.api_key == api_key:
+            return False
+        self._providers[name] = replace(known, api_key=api_key)
+        return True
+
     def speaking(self, dialect: str) -> list[Provider]:
         """The providers whose wire format is `dialect`, in order."""
         return [p for p in self._providers.values() if p.dialect == dialect]

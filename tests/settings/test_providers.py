@@ -1,5 +1,7 @@
 """Providers by their variables alone, and when the simulator plays them."""
 
+from pathlib import Path
+
 import pytest
 
 from ai_gateway.settings import (
@@ -61,3 +63,43 @@ def test_any_provider_switches_the_automatic_simulator_off(known: KnownProvider)
 
 def test_key_is_never_printed() -> None:
     assert "sk-key" not in repr(read_settings({"GROQ_API_KEY": "sk-key"}))
+
+
+class TestKeyInAFile:
+    """`OPENAI_API_KEY_FILE`, as secrets of Docker and Kubernetes are handed over."""
+
+    def test_switches_the_provider_on(self, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        file.write_text(" sk-key\n")
+        (found,) = read_settings({"GROQ_API_KEY_FILE": str(file)}).providers
+        assert (found.api_key, found.api_key_file) == (Secret("sk-key"), file)
+
+    def test_the_place_of_the_link_is_kept(self, tmp_path: Path) -> None:
+        (tmp_path / "now").write_text("sk-key")
+        link = tmp_path / "link"
+        link.symlink_to(tmp_path / "now")
+        (found,) = read_settings({"GROQ_API_KEY_FILE": str(link)}).providers
+        assert found.api_key_file == link
+
+    @pytest.mark.parametrize(
+        ("content", "fault"), [(None, "cannot be read: No such"), ("\n", "is empty")]
+    )
+    def test_has_to_be_there(self, tmp_path: Path, content: str | None, fault: str) -> None:
+        file = tmp_path / "key"
+        if content is not None:
+            file.write_text(content)
+        with pytest.raises(SettingsError, match=rf"^GROQ_API_KEY_FILE: .*{fault}"):
+            read_settings({"GROQ_API_KEY_FILE": str(file)})
+
+    def test_is_not_beside_another_key(self, tmp_path: Path) -> None:
+        env = {"GROQ_API_KEY": "sk-key", "GROQ_API_KEY_FILE": str(tmp_path)}
+        with pytest.raises(SettingsError, match="are both set: keep one"):
+            read_settings(env)
+
+    def test_a_variable_of_the_operators_file_has_one_too(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text("sk-lab")
+        config = tmp_path / "gateway.toml"
+        config.write_text('[providers.lab]\npreset = "groq"\napi_key_env = "LAB_KEY"\n')
+        env = {"AI_GATEWAY_CONFIG": str(config), "LAB_KEY_FILE": str(tmp_path / "key")}
+        (found,) = read_settings(env).providers
+        assert (found.name, found.api_key) == ("lab", Secret("sk-lab"))
