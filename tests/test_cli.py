@@ -427,8 +427,11 @@ class TestLedger:
             gateway.store.client.hincrby(name, "spent", -1)
             result = gateway.flask("ledger", "verify")
         assert result.exit_code == 1
-        assert "counter 0.000000039 USD, ledger with outbox 0.00000004 USD" in result.stdout
-        assert result.stderr == "Error: 1 accounts differ\n"
+        assert result.stdout.endswith(
+            ": counter 0.000000039 USD, ledger with outbox 0.00000004 USD; 0.000000001 USD below\n"
+        )
+        assert result.stderr.startswith("Error: 1 accounts differ. The counters lack what was book")
+        assert "`ledger verify` fails" in result.stderr
 
 
 class TestSetUp:

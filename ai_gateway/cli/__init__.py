@@ -8,6 +8,7 @@ from flask import Flask
 
 from ai_gateway.cli.alerts import alert_group
 from ai_gateway.cli.audit import audit_group
+from ai_gateway.cli.backup import backup_command
 from ai_gateway.cli.demo import demo_command
 from ai_gateway.cli.doctor import doctor_command
 from ai_gateway.cli.housekeeping import housekeeping_group
@@ -37,6 +38,7 @@ def init_app(app: Flask, commands: Commands) -> None:
         housekeeping_group,
         bookkeeper_command,
         setup_command,
+        backup_command,
         doctor_command,
         demo_command,
     ):

@@ -28,6 +28,7 @@ from ai_gateway.services.task_clock import TaskClock
 from ai_gateway.services.task_report import TaskReport
 from ai_gateway.services.user_admin import UserAdmin, UserAdminError
 from ai_gateway.services.verification import Verification
+from ai_gateway.stores.database_copy import DatabaseCopy
 from ai_gateway.stores.ledger_export import LedgerExport
 from ai_gateway.stores.virtual_keys import KeyTable
 
@@ -51,6 +52,7 @@ class Commands:
     make_app: Callable[[Clock], Flask]
     verification: Verification
     export: LedgerExport
+    database_copy: DatabaseCopy
     explanations: Explanations
     checklist: Checklist
     timezone: ZoneInfo
