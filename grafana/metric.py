@@ -113,7 +113,7 @@ EXPORT_LOSS = Label("reason", ("queue_full", "too_large", "rejected", "auth", "g
 REDIS_ERROR = Label(
     "kind",
     (
-        *("timeout", "connection", "loading", "oom", "misconf", "noscript", "readonly", "cold"),
-        "other",
+        *("timeout", "connection", "loading", "oom", "misconf", "noscript", "readonly"),
+        *("cluster", "noreplicas", "cold", "other"),
     ),
 )

@@ -120,6 +120,13 @@ STATE_METRICS = (
         is_ad_hoc=True,
     ),
     Metric(
+        "ai_gateway_clock_jump_total",
+        "Times that the clock of Redis jumped by more than 30 s.",
+        "counter",
+        "B",
+        is_ad_hoc=True,
+    ),
+    Metric(
         "ai_gateway_user_spend_usd",
         "Spend of the users with the most, in USD; `__other__` is the rest.",
         "gauge",
@@ -169,6 +176,12 @@ STATE_METRICS = (
         (TASK, Label("outcome", ("ok", "failed"))),
     ),
     Metric("ai_gateway_dependency_up", "Whether a part answers.", "gauge", "I", (DEPENDENCY,)),
+    Metric(
+        "ai_gateway_clock_skew_seconds",
+        "How far the clock of Redis is ahead of that of this host.",
+        "gauge",
+        "I",
+    ),
     Metric(
         "ai_gateway_price_catalog_timestamp_seconds",
         "When the list of prices was made.",

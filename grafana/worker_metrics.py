@@ -165,7 +165,20 @@ WORKER_METRICS = (
         "Requests refused for their virtual key, or while their calls are paused.",
         "counter",
         "W",
-        (Label("reason", ("missing", "invalid", "expired", "revoked", "forbidden", "paused")),),
+        (
+            Label(
+                "reason",
+                ("missing", "in_address", "invalid", "expired", "revoked", "forbidden", "paused"),
+            ),
+        ),
+        is_ad_hoc=True,
+    ),
+    Metric(
+        "ai_gateway_idempotency_conflicts_total",
+        "Calls that were not sent since their idempotency key was taken.",
+        "counter",
+        "W",
+        (Label("reason", ("running", "done", "mismatch")),),
         is_ad_hoc=True,
     ),
     Metric(
@@ -180,7 +193,7 @@ WORKER_METRICS = (
         "Attempts to reserve the worst case of a call.",
         "counter",
         "W",
-        (Label("result", ("ok", "deny", "dup", "stale", "cold", "error")),),
+        (Label("result", ("ok", "deny", "dup", "stale", "cold", "repeat", "error")),),
     ),
     Metric(
         "ai_gateway_reservations_closed_total",

@@ -7,13 +7,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 DEPENDENCY_BUCKETS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
-RESERVE_RESULTS = {"OK": "ok", "DENY": "deny", "DUP": "dup", "STALE": "stale", "COLD": "cold"}
+RESERVE_WORDS = ("OK", "DENY", "DUP", "STALE", "COLD", "REPEAT")
+RESERVE_RESULTS = {word: word.lower() for word in RESERVE_WORDS}
 RESERVE_ERROR = "error"
 CLOSED = {("settle", "OK"): "settled", ("withdraw", "OK"): "released", ("rehold", "OK"): "rehold"}
 COLD = "COLD"
 REDIS_ERRORS = (
-    *("timeout", "connection", "loading", "oom", "misconf", "noscript", "readonly", "cold"),
-    "other",
+    *("timeout", "connection", "loading", "oom", "misconf", "noscript", "readonly", "cluster"),
+    *("noreplicas", "cold", "other"),
 )
 PHASES = ("reserve", "settle")
 MODES = ("redis_down", "sql_down", "draining")

@@ -11,6 +11,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ai_gateway.telemetry.metrics_files import take_room
+
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -26,15 +28,18 @@ def shared_folder(slot: int | None) -> Path | None:
     """Let metrics made from now on be in the files of a slot; None where there is one process.
 
     Files by slot and not by process id, so that restarts leave none behind. Whoever has no slot
-    is no worker, and must not write into the files of one.
+    is no worker, and must not write into the files of one. A worker without room for its files
+    serves all the same, and scrapes tell of the others alone.
     """
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if slot is None or folder is None:
-        prometheus_values.ValueClass = prometheus_values.MutexValue
+    prometheus_values.ValueClass = prometheus_values.MutexValue
+    name = os.environ.get(FOLDER_VARIABLE)
+    if slot is None or name is None:
         return None
-    by_slot = prometheus_values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-    prometheus_values.ValueClass = by_slot
-    return Path(folder)
+    folder = Path(name)
+    if take_room(folder, slot):
+        by_slot = prometheus_values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+        prometheus_values.ValueClass = by_slot
+    return folder
 
 
 def exposition(collectors: Iterable[Collector], accept: str) -> Exposition:

@@ -101,6 +101,11 @@ FIGURES = (
         kind="counter",
     ),
     FigureFamily(
+        "clock_jump_total",
+        "Times that the clock of Redis jumped by more than 30 s.",
+        kind="counter",
+    ),
+    FigureFamily(
         "user_spend_usd",
         "Spend of the users with the most, in USD; `__other__` is the rest.",
         ("user", "window"),
@@ -125,10 +130,14 @@ FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a scrape adds to the counters: `figures` is None where they are unknown or old."""
+    """What a scrape adds to the counters: `figures` is None where they are unknown or old.
+
+    `clock_skew_seconds` is by how much Redis is ahead; None where it does not answer.
+    """
 
     figures: Mapping[str, float] | None
     dependencies: Mapping[str, bool]
+    clock_skew_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,12 @@ class StateCollector(Collector):
         for name, is_up in self._state.dependencies.items():
             up.add_metric([name], float(is_up))
         yield up
+        if self._state.clock_skew_seconds is not None:
+            yield GaugeMetricFamily(
+                "ai_gateway_clock_skew_seconds",
+                "How far the clock of Redis is ahead of that of this host.",
+                value=self._state.clock_skew_seconds,
+            )
         if self._state.figures is not None:
             yield from _of_figures(self._state.figures)
 

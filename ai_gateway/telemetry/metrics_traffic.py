@@ -11,6 +11,7 @@ from ai_gateway.domain.call import (
     StreamSide,
     UpstreamResult,
 )
+from ai_gateway.errors import CallAlreadyMade, CallStillRunning, IdempotencyKeyReused
 from ai_gateway.telemetry.metrics_labels import NO_MODEL, Kept
 from ai_gateway.telemetry.observer import LocalCall, SettledCall
 
@@ -42,7 +43,12 @@ ADMITTED = (
     Outcome.GATEWAY_ERROR,
     Outcome.CANCELLED,
 )
-AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "forbidden", "paused")
+REPEATS = {
+    CallStillRunning.__name__: "running",
+    CallAlreadyMade.__name__: "done",
+    IdempotencyKeyReused.__name__: "mismatch",
+}
+AUTH_FAILURES = ("missing", "in_address", "invalid", "expired", "revoked", "forbidden", "paused")
 _WORDS = {True: "true", False: "false"}
 
 PAIR_FAMILIES = (
@@ -95,25 +101,18 @@ class TrafficMetrics:
             [*by_pair, "result"],
             registry=registry,
         )
-        auth_failures = Counter(
-            "ai_gateway_auth_failures_total",
-            "Requests refused for their virtual key, or while their calls are paused.",
-            ["reason"],
-            registry=registry,
-        )
         self._requests = Kept(requests, _without_provider())
         self._duration = Kept(duration)
         self._overhead = Kept(overhead, ((operation,) for operation in METERED))
         self._upstream_duration = Kept(upstream_duration)
         self._upstream = Kept(upstream)
-        self._auth_failures = Kept(auth_failures, ((reason,) for reason in AUTH_FAILURES))
+        self._refusals = _RefusalMetrics(registry)
         self._streams = _StreamMetrics(registry)
 
     def answered_locally(self, fact: LocalCall) -> None:
         stream = _WORDS[fact.stream]
         self._requests[fact.operation, NO_MODEL, NO_MODEL, stream, fact.outcome].inc()
-        if fact.outcome is Outcome.AUTH_ERROR and fact.reason in AUTH_FAILURES:
-            self._auth_failures[(fact.reason,)].inc()
+        self._refusals.answered_locally(fact)
 
     def settled(self, fact: SettledCall, pair: tuple[str, str]) -> None:
         """`pair` are the labels of its provider and model."""
@@ -143,6 +142,32 @@ class TrafficMetrics:
         for outcome in ADMITTED:
             self._requests.begin(operation, *pair, stream, outcome)
         self.begin(pair)
+
+
+class _RefusalMetrics:
+    """Why requests were refused, where their outcome alone does not tell it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        auth_failures = Counter(
+            "ai_gateway_auth_failures_total",
+            "Requests refused for their virtual key, or while their calls are paused.",
+            ["reason"],
+            registry=registry,
+        )
+        repeats = Counter(
+            "ai_gateway_idempotency_conflicts_total",
+            "Calls that were not sent since their idempotency key was taken.",
+            ["reason"],
+            registry=registry,
+        )
+        self._auth_failures = Kept(auth_failures, ((reason,) for reason in AUTH_FAILURES))
+        self._repeats = Kept(repeats, ((reason,) for reason in REPEATS.values()))
+
+    def answered_locally(self, fact: LocalCall) -> None:
+        if fact.outcome is Outcome.AUTH_ERROR and fact.reason in AUTH_FAILURES:
+            self._auth_failures[(fact.reason,)].inc()
+        elif fact.reason in REPEATS:
+            self._repeats[(REPEATS[fact.reason],)].inc()
 
 
 class _StreamMetrics:

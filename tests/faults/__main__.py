@@ -6,6 +6,7 @@ import time
 import traceback
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ HISTORIES = Path("var") / "faults"
 
 
 class Rigs:
-    """One rig for all scenarios, and a fresh one after a scenario that failed."""
+    """One rig for all scenarios, and a fresh one after a failure and for one that turns clocks."""
 
     def __init__(self, choice: Choice, history: History) -> None:
         self._choice = choice
@@ -29,9 +30,12 @@ class Rigs:
         self._stack = ExitStack()
         self._rig: Rig | None = None
 
-    def get(self) -> Rig:
+    def get(self, *, turns_clocks: bool) -> Rig:
+        if turns_clocks:
+            self.end()
         if self._rig is None:
-            self._rig = self._stack.enter_context(started_rig(self._choice, self._history))
+            choice = replace(self._choice, turns_clocks=turns_clocks)
+            self._rig = self._stack.enter_context(started_rig(choice, self._history))
         return self._rig
 
     def end(self) -> None:
@@ -67,11 +71,13 @@ def _told(scenario: Scenario, rigs: Rigs, choice: Choice) -> Verdict:
         return _line(scenario, "-", 0, lack)
     started = time.monotonic()
     try:
-        seen = scenario.run(rigs.get())
+        seen = scenario.run(rigs.get(turns_clocks=scenario.turns_clocks))
     except Exception as error:  # noqa: BLE001 - whatever it was, the others are run
         told = f"{type(error).__name__}: {error}\n{_where(error)}"
         rigs.end()
         return _line(scenario, "FAILED", time.monotonic() - started, told)
+    if scenario.turns_clocks:
+        rigs.end()
     return _line(scenario, "ok", time.monotonic() - started, seen)
 
 
@@ -108,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="F11", choices=SCENARIOS, help="rows")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--store", choices=["valkey", "redis"], default="valkey")
+    parser.add_argument("--store", choices=["valkey", "redis", "cluster"], default="valkey")
     parser.add_argument("--sql", choices=["sqlite", "postgresql"], default="sqlite")
     return parser.parse_args()
 

@@ -1,6 +1,7 @@
 """A client of the rig: it knows what any client knows, and writes all of it into the history."""
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.e2e.caller import Answer, Caller, Stream
+from tests.e2e.caller import Answer, Caller, Headers, Stream
 from tests.faults.history import End, History
 
 LAST_EVENT = b"data: [DONE]"
@@ -21,11 +22,14 @@ class Client:
     caller: Caller
     history: History
 
-    def ask(self, prompt: str = "", **more: object) -> Answer | None:
+    def ask(
+        self, prompt: str = "", *, headers: Headers | None = None, **more: object
+    ) -> Answer | None:
         """One call and its whole answer; None where the connection broke."""
         started = time.monotonic()
+        body = json.dumps(self.caller.body("openai", prompt, **more)).encode()
         try:
-            answer = self.caller.ask("openai", prompt, **more)
+            answer = self.caller.post("openai", body, headers)
         except (OSError, http.client.HTTPException):
             self._note(0, "nothing", None, started)
             return None
@@ -33,10 +37,12 @@ class Client:
         self._note(answer.status, end, answer.headers.get("x-request-id"), started)
         return answer
 
-    def ask_many(self, count: int, prompt: str, **more: object) -> list[Answer | None]:
+    def ask_many(
+        self, count: int, prompt: str, *, headers: Headers | None = None, **more: object
+    ) -> list[Answer | None]:
         """So many calls at once."""
         with ThreadPoolExecutor(min(count, 100)) as pool:
-            asked = [pool.submit(self.ask, prompt, **more) for _ in range(count)]
+            asked = [pool.submit(self.ask, prompt, headers=headers, **more) for _ in range(count)]
             return [one.result() for one in asked]
 
     def open(self, prompt: str, **more: object) -> "OpenStream":
@@ -50,22 +56,31 @@ class Client:
             return list(pool.map(lambda _: self.open(prompt, **more), range(count)))
 
     @contextmanager
-    def asking(self, pause_seconds: float = 0.05) -> Iterator[list[Answer | None]]:
-        """One call after another, beside whatever happens in the block."""
+    def asking(
+        self,
+        pause_seconds: float = 0.05,
+        *,
+        askers: int = 1,
+        prompt: str = "[[tokens=2]]",
+        **more: object,
+    ) -> Iterator[list[Answer | None]]:
+        """One call after another from each asker, beside whatever happens in the block."""
         answers: list[Answer | None] = []
         has_ended = threading.Event()
 
         def ask() -> None:
             while not has_ended.wait(pause_seconds):
-                answers.append(self.ask("[[tokens=2]]"))
+                answers.append(self.ask(prompt, headers=None, **more))
 
-        asker = threading.Thread(target=ask)
-        asker.start()
+        threads = [threading.Thread(target=ask) for _ in range(askers)]
+        for thread in threads:
+            thread.start()
         try:
             yield answers
         finally:
             has_ended.set()
-            asker.join()
+            for thread in threads:
+                thread.join()
 
     def _note(self, status: int, end: End, request_id: str | None, started: float) -> None:
         seconds = time.monotonic() - started

@@ -14,9 +14,10 @@ a row of the ledger with the confidence `estimated`; metrics are without their p
 `ai_gateway_`.
 
 ```sh
-make faults                                         # all scenarios, some six minutes
+make faults                                         # all scenarios, some ten minutes
 make faults ARGS="--only F3 F11 --seed 7"           # some of them, with other chances
 make faults ARGS="--store redis --sql postgresql"   # Debian's Redis and PostgreSQL
+make faults ARGS="--store cluster"                  # what only a cluster can have
 ```
 
 A rig is two workers, the bookkeeper, the simulator as provider, a Redis and a database. Faults \
@@ -28,9 +29,12 @@ and with what the provider billed, and `flask ledger verify` has to agree. What 
 is shown by the tests of the pages. The exit status is 1 where one differs; the raw history of \
 what clients were told stays in `var/faults/`.
 
-Scenarios marked `sqlite` or `postgresql` need that database. F17 and F28 mount a small file \
-system, for which one has to be root. The money protocol by itself, under random faults: `make \
-protocol`.
+Scenarios marked `sqlite` or `postgresql` need that database, `cluster` three primaries and a \
+replica. F17 and F28 mount a small file \
+system, F38 sets a route and F9 makes a control group (of the first version), for which one has \
+to be root. F31 to F34 turn clocks by a small library that is loaded before the C library's \
+(`tests/faults/clock.c`), for which there has to be a C compiler; each has a rig of its own. The \
+money protocol by itself, under random faults: `make protocol`.
 """
 
 

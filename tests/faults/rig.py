@@ -9,23 +9,27 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha1
 from pathlib import Path
 from random import Random
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 import redis
 
 from ai_gateway.stores import redis_keys
+from ai_gateway.stores.redis_client import connect
 from tests.e2e import processes
 from tests.e2e.caller import Caller, metric
 from tests.faults.client import Client
+from tests.faults.clock import Clocks, TurnedClock
 from tests.faults.databases import PostgreSQL, Sqlite, SqlKind
 from tests.faults.history import History
 from tests.faults.line import Faults, opened_line
 from tests.postgresql import running_postgresql
 from tests.protocol.lossy_line import SCRIPTS
+from tests.redis_cluster import SOON, Cluster, running_cluster
 from tests.redis_servers import Kind, RedisServer
 from tests.running import RunningGateway, wait_for
 
@@ -36,11 +40,12 @@ SECRETS = {"SECRET_KEY": token_hex(32), "AI_GATEWAY_KEY_PEPPER": token_hex(32)}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a rig is made of."""
+    """What a rig is made of; `turns_clocks` where a scenario turns them."""
 
-    store: Kind = "valkey"
+    store: Kind | Literal["cluster"] = "valkey"
     sql: SqlKind = "sqlite"
     seed: int = 0
+    turns_clocks: bool = False
 
 
 class Gateway(RunningGateway):
@@ -52,10 +57,16 @@ class Gateway(RunningGateway):
         super().__init__(folder, variables)
         self._redis_url = redis_url
         self._postgresql = sql
+        self.clock: TurnedClock | None = None
+
+    def now(self) -> datetime:
+        return super().now() if self.clock is None else self.clock.now()
 
     def store(self) -> "redis.Redis":
         """Past any line."""
-        return redis.Redis.from_url(self._redis_url, decode_responses=True)
+        if self._redis_url.startswith("unix://"):
+            return redis.Redis.from_url(self._redis_url, decode_responses=True)
+        return connect(self._redis_url, timeout_seconds=5)
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         if self._postgresql is not None:
@@ -69,24 +80,46 @@ class Rig:
     def __init__(
         self,
         folder: Path,
-        server: RedisServer,
+        server: RedisServer | Cluster,
         sql: Sqlite | PostgreSQL,
         *,
         choice: Choice,
         history: History,
+        clocks: Clocks | None,
     ) -> None:
         self.choice = choice
         self.random = Random(choice.seed)
         self.history = history
-        self.redis = server
+        self._store = server
         self.sql = sql
         self._folder = folder
-        self._server = Path(server.url.removeprefix("unix://"))
         self._name = folder / "redis"
-        self._name.symlink_to(self._server)
-        variables = {**sql.variables, "REDIS_URL": f"unix://{self._name}", **SECRETS}
+        redis_url = server.url
+        if isinstance(server, RedisServer):
+            self._name.symlink_to(self.redis_socket)
+            redis_url = f"unix://{self._name}"
+        variables = {**sql.variables, "REDIS_URL": redis_url, **SECRETS}
         postgresql = sql if isinstance(sql, PostgreSQL) else None
+        self._clocks = clocks
+        if clocks is not None:
+            variables |= clocks.gateway.variables
         self.gateway = Gateway(folder, variables, server.url, postgresql)
+        self.gateway.clock = clocks.gateway if clocks else None
+
+    @property
+    def clocks(self) -> Clocks:
+        assert self._clocks is not None, "the scenario has to say that it turns clocks"
+        return self._clocks
+
+    @property
+    def redis(self) -> RedisServer:
+        assert isinstance(self._store, RedisServer)
+        return self._store
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self._store, Cluster)
+        return self._store
 
     def client(self, *key_options: str, daily: str | None = None) -> Client:
         """A fresh user with a key; the limit is in USD."""
@@ -150,12 +183,12 @@ class Rig:
     def redis_by_line(self, faults: Faults) -> Iterator[None]:
         """All connections of the gateway begin anew, over a line; in the end without it."""
         path = self._folder / "line"
-        with opened_line(path, self._server, faults):
+        with opened_line(path, self.redis_socket, faults):
             self.lead_redis_to(path)
             try:
                 yield
             finally:
-                self.lead_redis_to(self._server)
+                self.lead_redis_to(self.redis_socket)
 
     def lead_redis_to(self, path: Path) -> None:
         new = self._folder / "new"
@@ -166,7 +199,7 @@ class Rig:
 
     @property
     def redis_socket(self) -> Path:
-        return self._server
+        return Path(self.redis.url.removeprefix("unix://"))
 
     @property
     def folder(self) -> Path:
@@ -199,14 +232,24 @@ def started_rig(choice: Choice, history: History) -> Iterator[Rig]:
     folder = Path(tempfile.mkdtemp(prefix="frig"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        server = RedisServer(choice.store, folder / "store")
+        clocks = Clocks.made(folder) if choice.turns_clocks else None
+        server = _started_store(choice, folder, stack, clocks)
         sql: Sqlite | PostgreSQL = Sqlite(folder / "data")
         if choice.sql == "postgresql":
             sql = PostgreSQL(stack.enter_context(running_postgresql()))
             stack.callback(sql.remove)
-        server.start()
-        stack.callback(server.stop)
-        rig = Rig(folder, server, sql, choice=choice, history=history)
+        rig = Rig(folder, server, sql, choice=choice, history=history, clocks=clocks)
         stack.callback(rig.gateway.end)
         rig.gateway.start()
         yield rig
+
+
+def _started_store(
+    choice: Choice, folder: Path, stack: ExitStack, clocks: Clocks | None
+) -> RedisServer | Cluster:
+    if choice.store == "cluster":
+        return stack.enter_context(running_cluster(primaries=3, replicas=1, options=SOON))
+    server = RedisServer(choice.store, folder / "store", clocks.redis.variables if clocks else {})
+    server.start()
+    stack.callback(server.stop)
+    return server

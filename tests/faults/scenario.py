@@ -7,14 +7,13 @@ from typing import Literal
 
 from tests.faults.checker import come_to_rest, lasting_complaints
 from tests.faults.client import Client
+from tests.faults.clock import COMPILER
 from tests.faults.databases import PostgreSQL, Sqlite
 from tests.faults.matrix import fault_of
+from tests.faults.memory import can_be_limited
 from tests.faults.rig import Choice, Rig
 
-BEGIN_ANEW = frozenset({"ledger_rebuilds_total"})
-"""Counters that lie in the Redis whose loss they tell."""
-
-Need = Literal["sqlite", "postgresql"]
+Need = Literal["sqlite", "postgresql", "cluster"]
 
 
 class Run:
@@ -46,13 +45,16 @@ class Run:
 class Scenario:
     """`play` asserts what its row of the matrix demands; the checker looks at the rest.
 
-    Some need one of the databases; `mounts` tells of those that mount a file system.
+    Some need one of the databases or a cluster; `mounts` tells of those that mount a file system
+    or make a network, `turns_clocks` of those that turn clocks, in a rig of their own.
     """
 
     row: str
     play: Callable[[Run], str]
     needs: Need | None = None
     mounts: bool = False
+    turns_clocks: bool = False
+    limits_memory: bool = False
 
     @property
     def name(self) -> str:
@@ -60,11 +62,17 @@ class Scenario:
 
     def lacks(self, choice: Choice) -> str | None:
         """Why it cannot run on such a rig; None where it can."""
-        if self.needs not in (None, choice.sql):
-            return f"needs --sql {self.needs}"
-        if self.mounts and os.geteuid() != 0:
-            return "needs to be root"
-        return None
+        if self.needs == "cluster":
+            return None if choice.store == "cluster" else "needs --store cluster"
+        lacks = {
+            "needs a Redis of one server": choice.store == "cluster",
+            f"needs --sql {self.needs}": self.needs not in (None, choice.sql),
+            "needs to be root": self.mounts and os.geteuid() != 0,
+            "needs a C compiler (cc)": self.turns_clocks and COMPILER is None,
+            "needs to write control groups of the first version": self.limits_memory
+            and not can_be_limited(),
+        }
+        return next((what for what, is_lacking in lacks.items() if is_lacking), None)
 
     def run(self, rig: Rig) -> str:
         """Play it, let everything come to rest, and judge; returns what was seen.
@@ -72,7 +80,7 @@ class Scenario:
         Raises `AssertionError` with all that is wrong.
         """
         run = Run(rig, self.name)
-        counters = [one for one in fault_of(self.row).counters() if one.name not in BEGIN_ANEW]
+        counters = fault_of(self.row).counters()
         before = [rig.metric(one.name, **one.labels) for one in counters]
         seen = self.play(run)
         come_to_rest(rig, run.clients)

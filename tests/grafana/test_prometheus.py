@@ -114,7 +114,7 @@ def test_figures_of_the_installation_are_not_multiplied_by_instances(
 def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> None:
     def faults() -> list[str]:
         rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
-        assert len(rules) == 9 + 19 + 17
+        assert len(rules) == 9 + 20 + 17
         return [
             f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"
         ]

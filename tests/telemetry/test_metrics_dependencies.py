@@ -14,13 +14,14 @@ from tests.telemetry.scrapes import happened, samples
         ("DUP", "dup"),
         ("STALE", "stale"),
         ("COLD", "cold"),
+        ("REPEAT", "repeat"),
         ("timeout", "error"),
     ],
 )
 def test_reserves_are_counted_by_result(metrics: Metrics, answer: str, result: str) -> None:
     metrics.dependencies.redis("reserve", answer, 0.001)
     assert happened(metrics, "ai_gateway_reserve_total") == {(result,): 1}
-    assert len(samples(metrics, "ai_gateway_reserve_total")) == 6
+    assert len(samples(metrics, "ai_gateway_reserve_total")) == 7
 
 
 @pytest.mark.parametrize(

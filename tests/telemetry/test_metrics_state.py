@@ -58,3 +58,10 @@ def test_declared_figures_are_named_once_and_told_in_a_sentence() -> None:
         assert family.help.endswith(".")
         assert family.name.endswith("_total") == (family.kind == "counter")
         assert SEPARATOR not in family.name
+
+
+def test_how_far_the_clocks_are_apart_is_told_while_redis_answers() -> None:
+    metrics = Metrics(slot=0)
+    told = metrics.scrape(State(None, {}, -600.0)).text.decode()
+    assert "\nai_gateway_clock_skew_seconds -600.0\n" in told
+    assert "clock_skew" not in metrics.scrape(State(None, {})).text.decode()

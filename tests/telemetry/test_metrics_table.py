@@ -19,7 +19,7 @@ def exported(metrics: Metrics) -> dict[str, Family]:
     """By the names of the table."""
     metrics = Metrics(instance=InstanceFacts("abc", 1))
     metrics.settled(timed(settled_call(stream=True), 900, overhead_us=100, ttft_ms=90))
-    text = metrics.scrape(State(EVERY_FIGURE, {"redis": True})).text.decode()
+    text = metrics.scrape(State(EVERY_FIGURE, {"redis": True}, 0.0)).text.decode()
     endings = {"counter": "_total"}
     return {
         family.name + endings.get(family.type, ""): family

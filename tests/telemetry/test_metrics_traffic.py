@@ -47,6 +47,23 @@ def test_local_answer_counts_without_provider_and_model(metrics: Metrics) -> Non
     assert happened(metrics, "ai_gateway_auth_failures_total") == {("invalid",): 1}
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("CallStillRunning", "running"),
+        ("CallAlreadyMade", "done"),
+        ("IdempotencyKeyReused", "mismatch"),
+    ],
+)
+def test_calls_whose_idempotency_key_is_taken_are_counted_by_why(
+    metrics: Metrics, error: str, reason: str
+) -> None:
+    name = "ai_gateway_idempotency_conflicts_total"
+    assert samples(metrics, name) == {("running",): 0, ("done",): 0, ("mismatch",): 0}
+    metrics.answered_locally(LocalCall("req_1", Operation.CHAT, Outcome.CLIENT_ERROR, error))
+    assert happened(metrics, name) == {(reason,): 1}
+
+
 def test_every_way_in_which_a_call_may_end_starts_at_zero(metrics: Metrics) -> None:
     """A series first seen above zero is lost on `increase`."""
     before = samples(metrics, "ai_gateway_requests_total")

@@ -1,11 +1,12 @@
 """Clients leave, read nothing, come all at once; staff change their minds while calls run."""
 
 import resource
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from tests.e2e.caller import usd
+from tests.e2e.caller import Stream, usd
 from tests.faults.client import read_all
 from tests.faults.scenario import Run, Scenario
 from tests.running import wait_for
@@ -13,6 +14,8 @@ from tests.running import wait_for
 ENDED_SECONDS = 15.0
 STARVED_SECONDS = 3.0
 CALL_COST = 100 * 600
+GONE_SECONDS = 75.0  # the abort after 30 s, and the rest of the answer, which is read for its cost
+VANISHING = "127.0.0.77"
 
 
 def client_leaves_a_stream(run: Run) -> str:
@@ -58,6 +61,36 @@ def client_reads_nothing(run: Run) -> str:
     assert row["cost_nano_usd"] > 0
     assert rig.metric("stream_aborts_total", side="client") == before + 1
     return f"cut after {time.monotonic() - started:.0f} s; one {row['confidence']} row"
+
+
+def client_host_vanishes(run: Run) -> str:
+    """Nothing reaches it any more, and nothing says so: its address leads into a black hole."""
+    rig, client = run.rig, run.client()
+    before = rig.metric("stream_aborts_total", side="client")
+    long = "[[tokens=400]] [[pace=100]]"  # ends after the abort, and soon after
+    connection = client.caller.send_from(VANISHING, "openai", long, stream=True)
+    stream = Stream(connection)
+    stream.read_until(b"Hello")
+    client.history.note(
+        client.caller.key_id, 200, "left", request_id=stream.headers["x-request-id"], seconds=0
+    )
+    hole = ("blackhole", f"{VANISHING}/32", "table", "local")
+    subprocess.run(["ip", "route", "add", *hole], check=True)
+    try:
+        vanished = time.monotonic()
+        wait_for(
+            lambda: rig.metric("stream_aborts_total", side="client") > before,
+            "the abort is told",
+            GONE_SECONDS,
+        )
+        seconds = time.monotonic() - vanished
+    finally:
+        subprocess.run(["ip", "route", "del", *hole], check=True)
+    stream.leave()
+    (row,) = client.caller.booked_once(1)
+    assert row["outcome"] == "cancelled"
+    assert row["cost_nano_usd"] > 0
+    return f"abort told within {seconds:.0f} s; one {row['confidence']} row"
 
 
 def scrapes_storm(run: Run) -> str:
@@ -107,6 +140,29 @@ def calls_storm_the_limit(run: Run) -> str:
     return f"{statuses[200]} served, {statuses[429]} refused; spent {spent} of {limit} nano-USD"
 
 
+def repeats_come_at_once(run: Run) -> str:
+    """200 with one idempotency key beside others, and once more after a worker was killed."""
+    rig, client = run.rig, run.client()
+    first = {"Idempotency-Key": "order-1"}
+    answers = client.ask_many(200, "[[tokens=20]] [[pace=5]]", headers=first)
+    statuses = Counter(answer.status if answer else 0 for answer in answers)
+    assert statuses == {200: 1, 409: 199}, statuses
+    refused = [answer for answer in answers if answer and answer.status == 409]
+    assert {answer.headers["x-should-retry"] for answer in refused} == {"false"}
+    lost = {"Idempotency-Key": "order-2"}
+    with ThreadPoolExecutor(1) as pool:
+        broken = pool.submit(client.ask, "[[delay=8000]]", headers=lost)
+        wait_for(lambda: len(rig.leases()) == 1, "the call is admitted")
+        rig.kill_workers()
+        assert broken.result() is None
+    rig.let_leases_end(*rig.leases())
+    client.caller.entries(2)
+    repeat = client.ask("[[delay=8000]]", headers=lost)
+    assert repeat is not None
+    assert (repeat.status, b"worker that had it was lost" in repeat.body) == (409, True)
+    return "1 of 200 was sent, 199 got 409; a repeat of a call whose worker died 409 too"
+
+
 def limit_is_lowered(run: Run) -> str:
     rig, client = run.rig, run.client()
     streams = client.open_many(4, "[[tokens=60]] [[pace=30]]")
@@ -136,11 +192,13 @@ def key_is_revoked(run: Run) -> str:
 
 SCENARIOS = (
     Scenario("F37", client_reads_nothing),
+    Scenario("F38", client_host_vanishes, mounts=True),
     Scenario("F54", scrapes_storm),
     Scenario("F55", workers_have_no_descriptors),
     Scenario("F35", client_leaves_a_stream),
     Scenario("F36", client_leaves_before_the_answer),
     Scenario("F50", calls_storm_the_limit),
+    Scenario("F51", repeats_come_at_once),
     Scenario("F58", limit_is_lowered),
     Scenario("F59", key_is_revoked),
 )

@@ -74,8 +74,6 @@ def redis_is_emptied(run: Run) -> str:
     assert statuses.keys() <= {200, 503}, statuses
     assert read_all(running) == ["whole"] * 4
     assert rig.gateway.logged().count("counters_restored") > before
-    # The count lies in the Redis that was emptied, so that it begins anew.
-    rig.wait_for_metric("ledger_rebuilds_total", 1)
     return f"answers {dict(statuses)}, no 401; served again after {seconds:.1f} s"
 
 
@@ -190,9 +188,8 @@ def redis_is_far_away(run: Run) -> str:
 
 
 def redis_takes_no_more_connections(run: Run) -> str:
+    """No worker knows the key yet: what is refused is to look it up."""
     rig, client = run.rig, run.client()
-    # Both workers know the key: what is refused is the hold.
-    client.ask_many(8, "[[tokens=1]]")
     before = rig.metric("redis_errors_total")
     with rig.gateway.store() as store:
         most = store.config_get("maxclients")["maxclients"]

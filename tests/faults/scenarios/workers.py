@@ -1,20 +1,25 @@
 """Workers and the bookkeeper are killed, or stand still, at chosen steps of their work."""
 
+import http.client
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from tests.e2e import processes
 from tests.faults.client import Client, OpenStream, read_all
 from tests.faults.line import Faults
+from tests.faults.memory import limited_memory
 from tests.faults.rig import script_name
 from tests.faults.scenario import Run, Scenario
 from tests.running import wait_for
 
 REACHED_SECONDS = 30
 STILL_SECONDS = 20
+LARGE = 19 * 2**20
+MORE_MEMORY = 48 * 2**20
 LONG = "[[tokens=500]] [[pace=50]]"
 
 
@@ -49,6 +54,34 @@ def worker_dies_in_mid_stream(run: Run) -> str:
     assert {(row["confidence"], row["outcome"]) for row in rows} == {("estimated", "gateway_error")}
     assert all(0 < row["cost_nano_usd"] <= row["held_nano_usd"] for row in rows)
     return "6 streams broke off; each is one estimated row"
+
+
+def worker_has_no_memory_left(run: Run) -> str:
+    """Large bodies come until the kernel kills one that took too much."""
+    rig, client = run.rig, run.client()
+    streams = client.open_many(6, "[[tokens=2000]] [[pace=50]]")
+    workers = rig.workers
+    limited = limited_memory(workers, more_bytes=MORE_MEMORY)
+    with limited, ThreadPoolExecutor(len(streams)) as pool:
+        reading = [pool.submit(stream.read) for stream in streams]
+        with ThreadPoolExecutor(8) as senders:
+            while not set(rig.workers) - set(workers):
+                list(senders.map(partial(_send_large, client), range(8)))
+        for survivor in set(workers) & set(rig.workers):
+            processes.kill(survivor)
+        ends = [one.result() for one in reading]
+    assert set(ends) == {"broken"}, ends
+    rig.wait_for_workers(workers)
+    rig.let_leases_end(*(stream.request_id for stream in streams))
+    rows = client.caller.booked_once(6)
+    assert {(row["confidence"], row["outcome"]) for row in rows} == {("estimated", "gateway_error")}
+    assert all(0 < row["cost_nano_usd"] <= row["held_nano_usd"] for row in rows)
+    return "killed by the kernel; 6 streams broke off, each is one estimated row"
+
+
+def _send_large(client: Client, _: int) -> None:
+    with suppress(OSError, http.client.HTTPException):
+        client.caller.post("openai", b'{"model": "' + b"x" * LARGE)
 
 
 def worker_dies_before_it_settles(run: Run) -> str:
@@ -180,5 +213,6 @@ SCENARIOS = (
     Scenario("F5", bookkeeper_dies_before_it_trims),
     Scenario("F6", bookkeeper_dies_before_it_commits),
     Scenario("F7", worker_stands_still),
+    Scenario("F9", worker_has_no_memory_left, limits_memory=True),
     Scenario("F10", worker_stands_still_for_a_while),
 )
