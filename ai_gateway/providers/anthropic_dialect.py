@@ -24,6 +24,7 @@ from ai_gateway.providers.dialect import (
     UpstreamRequest,
     count_in,
     has_count,
+    json_length,
     object_in,
     objects_in,
     parse_answer,
@@ -201,7 +202,7 @@ def _content_bytes(answer: Mapping[str, object]) -> int:
     for block in blocks:
         length += text_length(block.get("text")) + text_length(block.get("thinking"))
         if isinstance(block.get("input"), dict):
-            length += len(orjson.dumps(block["input"]))
+            length += json_length(block["input"])
     return length
 
 

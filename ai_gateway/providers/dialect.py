@@ -15,6 +15,9 @@ from ai_gateway.providers.sse import EventSplitter, event_data
 MOST_TOKENS = 10**9
 """No call comes near it, and the cost of what is above would not fit into Redis."""
 
+MOST_RAW_BYTES = 64 * 1024
+"""The longest usage object that is kept; real ones have less than a kilobyte."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
@@ -154,8 +157,22 @@ def unreadable(body: bytes) -> Reading:
 
 
 def raw_usage(usage: object) -> str | None:
-    """The provider's own usage object, for the ledger."""
-    return orjson.dumps(usage).decode() if usage is not None else None
+    """The provider's own usage object, for the ledger; none that is beyond all measure."""
+    text = b"" if usage is None else _written(usage)
+    return text.decode() if 0 < len(text) <= MOST_RAW_BYTES else None
+
+
+def json_length(value: object) -> int:
+    """The bytes of a value as it was sent, about; 0 where it is nested beyond all measure."""
+    return len(_written(value))
+
+
+def _written(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # More levels are read than written.
+        return b""
 
 
 def object_in(holder: Mapping[str, object], name: str) -> Mapping[str, object]:

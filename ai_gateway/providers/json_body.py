@@ -9,8 +9,13 @@ from ai_gateway.domain.call import JsonObject
 from ai_gateway.errors import InvalidRequest
 
 MAX_DEPTH = 64
-MAX_BRACKETS = 500_000
-"""Opening ones, those within texts too: 20 MB of `[]` would cost seconds and a gigabyte."""
+MOST_SIGNS = {b"{": 100_000, b"[": 100_000, b":": 100_000, b",": 500_000}
+"""How many objects, lists, members and items a body may have: 20 MB of the smallest would cost
+seconds and a gigabyte. An embedding may have 300,000 numbers, all else has far less."""
+
+_ALL_BUT_SIGNS = bytes(set(range(256)) - set(b'"' + b"".join(MOST_SIGNS)))
+_MOST_QUOTES = 2 * sum(MOST_SIGNS.values())
+_HOLDERS = (dict, list)
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 2_048
@@ -19,17 +24,16 @@ MAX_TOKENS = 10_000_000
 
 
 def parse_body(raw: bytes) -> JsonObject:
-    """Parse a JSON object; raises `InvalidRequest` for anything else, or nested too deep."""
-    brackets = raw.count(b"{") + raw.count(b"[")
-    if brackets > MAX_BRACKETS:
-        raise InvalidRequest(f"The request body has more than {MAX_BRACKETS} opening brackets.")
+    """Parse a JSON object; raises `InvalidRequest` for anything else, too much or too deep."""
+    if _has_too_many(raw) and _has_too_many(_without_texts(raw)):
+        raise InvalidRequest("The request body has too many objects, lists, members or numbers.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error.msg}.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The request body has to be a JSON object.")
-    if brackets > MAX_DEPTH:
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         _refuse_deep(body)
     return cast(JsonObject, body)
 
@@ -87,9 +91,33 @@ def refuse_stored_files(parts: Iterable[Mapping[str, object]]) -> None:
         )
 
 
-def _refuse_deep(value: dict[str, object] | list[object], depth: int = 1) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.")
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            _refuse_deep(item, depth + 1)
+def _has_too_many(raw: bytes) -> bool:
+    return len(raw) > min(MOST_SIGNS.values()) and any(
+        raw.count(sign) > most for sign, most in MOST_SIGNS.items()
+    )
+
+
+def _without_texts(raw: bytes) -> bytes:
+    """The signs outside of texts, in a few fast passes: a text may have as many as it likes."""
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    signs = raw.translate(None, _ALL_BUT_SIGNS)
+    if signs.count(b'"') > _MOST_QUOTES:
+        # More texts than there can be members and items together.
+        return signs
+    return b"".join(signs.split(b'"')[::2])
+
+
+def _refuse_deep(body: dict[str, object]) -> None:
+    """Level by level, so that the steps are as many as the items and the levels are bounded."""
+    level: list[dict[str, object] | list[object]] = [body]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, _HOLDERS)
+        ]
+        if not level:
+            return
+    raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.")

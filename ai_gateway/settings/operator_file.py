@@ -18,8 +18,9 @@ from ai_gateway.settings.operator_prices import (
     read_limits,
     read_prices,
 )
+from ai_gateway.settings.provider_keys import ProviderKey, parts_of, read_provider_key
 from ai_gateway.settings.toml_table import Table, near, parse, shown
-from ai_gateway.settings.values import DialectWord, ProviderSettings, Secret, SettingsError
+from ai_gateway.settings.values import DialectWord, ProviderSettings, SettingsError
 
 TABLES = ("providers", "azure", "aliases", "prices", "models")
 MOST_MODEL_CHARACTERS = 128
@@ -49,7 +50,8 @@ def read_operator_file(path: Path, env: Mapping[str, str]) -> OperatorFile:
             f"AI_GATEWAY_CONFIG: {path} cannot be read: {error.strerror}"
         ) from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path.name} is no text in UTF-8") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path.name}, line {line}: this is no text in UTF-8") from error
     top = parse(path.name, text)
     top.refuse_unknown(TABLES)
     azure = top.table("azure")
@@ -78,10 +80,10 @@ def _provider(table: Table, env: Mapping[str, str]) -> ProviderSettings:
     base_url = _base_url(table)
     if base_url is None and (row is None or not row.has_address):
         raise table.fault("base_url is missing")
-    api_key = _api_key(table, env, KNOWN_BY_NAME.get(name))
-    if api_key is None and base_url is None and row is not None:
+    key = _api_key(table, env, KNOWN_BY_NAME.get(name))
+    if key is None and base_url is None and row is not None:
         raise table.fault(f"api_key_env is missing: {row.name} needs a key")
-    return ProviderSettings(name, preset, dialect, base_url, api_key)
+    return ProviderSettings(name, preset, dialect, base_url, *parts_of(key))
 
 
 def _kind(table: Table) -> tuple[str | None, DialectWord]:
@@ -133,22 +135,23 @@ def _base_url(table: Table) -> str | None:
     return value
 
 
-def _api_key(table: Table, env: Mapping[str, str], namesake: KnownProvider | None) -> Secret | None:
+def _api_key(
+    table: Table, env: Mapping[str, str], namesake: KnownProvider | None
+) -> ProviderKey | None:
     variable = table.text("api_key_env")
     if variable is None:
-        own = env.get(namesake.key_variable, "").strip() if namesake else ""
-        return Secret(own) if own else None
+        return read_provider_key(env, namesake.key_variable) if namesake else None
     if not _VARIABLE.fullmatch(variable):
         # Whoever writes the key itself here must not find it in a log.
         raise table.fault(
             "api_key_env has to be the name of a variable, in capital letters", "api_key_env"
         )
-    value = env.get(variable, "").strip()
-    if not value:
+    key = read_provider_key(env, variable)
+    if key is None:
         raise table.fault(
             f"api_key_env: the variable {variable} is not set or empty", "api_key_env"
         )
-    return Secret(value)
+    return key
 
 
 def _deployments(table: Table) -> dict[str, str]:

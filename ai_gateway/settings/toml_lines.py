@@ -6,6 +6,8 @@ of an inline table) gets the line of the nearest table or key around it.
 
 import re
 import tomllib
+from bisect import bisect_left
+from collections.abc import Callable
 
 Path = tuple[str | int, ...]
 """Keys from the top of the file; a table of an array is followed by its number, from 0."""
@@ -63,6 +65,13 @@ def split_syntax_fault(message: str, text: str) -> tuple[int, str]:
     match = _SYNTAX_FAULT.search(message)
     number = int(match[1]) if match and match[1] else len(text.rstrip("\n").split("\n"))
     return number, _SYNTAX_FAULT.sub("", message)
+
+
+def first_line_beyond(text: str, is_beyond: Callable[[str], bool]) -> int:
+    """The line up to which a text is still read, for a fault that stays whatever comes after it."""
+    lines = text.split("\n")
+    read = bisect_left(range(len(lines)), 1, key=lambda end: is_beyond("\n".join(lines[:end])))
+    return max(1, read)
 
 
 def _keys(line: str) -> tuple[Path, bool]:

@@ -7,13 +7,16 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from typing import Any
 
-from ai_gateway.settings.toml_lines import Path, TomlLines, split_syntax_fault
+from ai_gateway.settings.toml_lines import Path, TomlLines, first_line_beyond, split_syntax_fault
 from ai_gateway.settings.values import SettingsError
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BEYOND_THE_PARSER = (RecursionError, ValueError)
+"""What it raises where the syntax is right; it tells no line then."""
 
 
 class Table:
@@ -106,11 +109,37 @@ class Table:
 def parse(file: str, text: str) -> Table:
     """The whole file as a table; raises `SettingsError` for what is no TOML."""
     try:
-        members = tomllib.loads(text, parse_float=Decimal)
+        members = _loaded(text)
     except tomllib.TOMLDecodeError as error:
         line, message = split_syntax_fault(str(error), text)
         raise SettingsError(f"{file}, line {line}: this is no TOML: {message}") from error
+    except _BEYOND_THE_PARSER as error:
+        line = first_line_beyond(text, _is_beyond_the_parser)
+        raise SettingsError(
+            f"{file}, line {line}: nested too deep, or too long a number"
+        ) from error
     return Table(file, TomlLines(text), (), members)
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    return tomllib.loads(text, parse_float=_decimal)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
+
+
+def _is_beyond_the_parser(text: str) -> bool:
+    try:
+        _loaded(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    except _BEYOND_THE_PARSER:
+        return True
+    return False
 
 
 def near(word: str, known: Collection[str]) -> str:

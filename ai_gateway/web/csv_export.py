@@ -10,9 +10,9 @@ from itertools import chain, islice
 
 from flask import Response
 
+from ai_gateway.domain.spreadsheet import harmless
+
 MAX_ROWS = 1_000_000
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a text that begins so; names and reasons come from people."""
 
 Cell = str | int | Decimal | datetime | None
 Row = Sequence[Cell]
@@ -25,7 +25,7 @@ def csv_response(name: str, header: Sequence[str], batches: Iterable[Sequence[Ro
     """
     parts = iter(batches)
     first = list(islice(parts, 1))
-    response = Response(_text(header, chain(first, parts)), mimetype="text/csv")
+    response = Response(csv_text(header, chain(first, parts)), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
@@ -35,7 +35,8 @@ def usd(nano_usd: int) -> Decimal:
     return Decimal(nano_usd).scaleb(-9)
 
 
-def _text(header: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+def csv_text(header: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[str]:
+    """The file, batch by batch."""
     yield _lines([header])
     left = MAX_ROWS
     for batch in batches:
@@ -56,7 +57,7 @@ def _lines(rows: Sequence[Row]) -> str:
 
 def _shown(cell: Cell) -> str | int:
     if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+        return harmless(cell)
     if isinstance(cell, Decimal):
         return f"{cell:f}"
     if isinstance(cell, datetime):

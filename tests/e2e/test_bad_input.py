@@ -126,6 +126,7 @@ def test_key_in_the_address_is_not_taken(caller: Caller, gateway: RunningGateway
     path = f"{PATHS['openai']}?api_key={caller.key}&key={caller.key}"
     answer = request(gateway, "POST", path, body, {"content-type": "application/json"})
     assert (answer.status, answer.error("openai")["code"]) == (401, "invalid_api_key")
+    assert "revoke it" in answer.error("openai")["message"]
     assert caller.key.encode() not in answer.body
 
 

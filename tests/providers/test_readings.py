@@ -188,6 +188,27 @@ def test_answer_that_is_no_object_has_failed(body: bytes) -> None:
         assert (reading.status, reading.text_bytes) == (UsageStatus.MISSING, len(body))
 
 
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "extra",
+    [b"[" * 300 + b"]" * 300, b'"' + b"x" * dialect.MOST_RAW_BYTES + b'"'],
+    ids=["nested", "long"],
+)
+def test_usage_beyond_all_measure_is_read_and_not_kept(name: str, extra: bytes) -> None:
+    counts = b'{"prompt_tokens":3,"completion_tokens":2,"input_tokens":3,"output_tokens":2,"x":'
+    one, operation = READERS[name]
+    reading = one.read_answer(b'{"usage":' + counts + extra + b"}}", operation, PLAIN)
+    assert (reading.status, reading.usage.input_tokens) == (UsageStatus.EXACT, 3)
+    assert reading.raw is None
+
+
+def test_input_of_a_tool_that_is_nested_beyond_all_measure_stops_nothing() -> None:
+    deep = b"[" * 300 + b"]" * 300
+    block = b'{"type":"tool_use","input":{"x":' + deep + b'}},{"type":"text","text":"hi"}'
+    reading = read_message(b'{"content":[' + block + b'],"usage":{"input_tokens":1}}')
+    assert (reading.text_bytes, reading.usage.input_tokens) == (2, 1)
+
+
 def test_text_of_a_whole_answer_is_counted_in_bytes() -> None:
     message = {
         "content": "h\u00e9",

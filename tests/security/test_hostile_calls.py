@@ -16,7 +16,7 @@ from ai_gateway.domain.call import Operation
 from ai_gateway.domain.virtual_key import make_key, renew_key
 from ai_gateway.errors import InvalidRequest
 from ai_gateway.providers.anthropic_dialect import AnthropicDialect
-from ai_gateway.providers.json_body import MAX_BRACKETS
+from ai_gateway.providers.json_body import MOST_SIGNS
 from ai_gateway.providers.openai_dialect import OpenAIDialect
 from ai_gateway.providers.registry import SIMULATOR_KEY
 from ai_gateway.stores.tables import db
@@ -51,8 +51,11 @@ def counted() -> Iterator[Counter[str]]:
 BOMBS = {
     "deep": b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "deeper than we read": b'{"model":' + b"[" * 400 + b"]" * 400 + b"}",
-    "many lists": b'{"messages":[' + b",".join([b"[]"] * (MAX_BRACKETS + 1)) + b"]}",
+    "many lists": b'{"messages":[' + b",".join([b"[]"] * (MOST_SIGNS[b"["] + 1)) + b"]}",
+    "many objects": b'{"messages":[' + b",".join([b"{}"] * (MOST_SIGNS[b"{"] + 1)) + b"]}",
     "many members": b"{" + b",".join(b'"%d":0' % number for number in range(1_000_000)) + b"}",
+    "many numbers": b'{"input":[' + b",".join([b"1"] * (MOST_SIGNS[b","] + 2)) + b"]}",
+    "many texts": b'{"input":["\\"",' + b",".join([b'","'] * 1_000_000) + b"]}",
     "many digits": b'{"max_tokens":' + b"9" * 5_000 + b"}",
     "NaN": b'{"temperature":NaN}',
     "Infinity": b'{"temperature":-Infinity}',
@@ -66,6 +69,15 @@ def test_a_bomb_is_refused_after_few_steps(path: str, name: str) -> None:
     with counted() as seen, pytest.raises(InvalidRequest):
         READ[path](BOMBS[name])
     assert seen.total() < 500, seen.most_common(5)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("text", [',:{["', "\\", '\\"', "\n,"])
+def test_a_text_may_have_as_many_signs_as_it_likes(path: str, text: str) -> None:
+    """However they are written: a text is one item."""
+    message = {"role": "user", "content": text * (max(MOST_SIGNS.values()) + 1)}
+    body = {"model": "m", "max_tokens": 1, "messages": [message] * 2}
+    assert READ[path](json.dumps(body).encode()).body["messages"] == [message] * 2
 
 
 @pytest.fixture
@@ -217,6 +229,27 @@ def test_a_wrong_secret_and_an_unknown_key_are_told_apart_by_nothing(app: Gatewa
     assert seen[known] == seen[unknown]
     assert seen[known][0] == 401
     assert asked > 0
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/v1/models", "/api/v1/ai/analytics/user/"])
+def test_whoever_sends_a_key_in_the_address_is_told_to_revoke_it(
+    app: GatewayApp, path: str
+) -> None:
+    """Only a text that could be a key; one in a header goes before it, and counts alone."""
+    key = app.make_key()
+    method = "POST" if path in PATHS else "GET"
+
+    def ask(query: str, **headers: str) -> tuple[int, bool]:
+        url = f"{path}?a=1&key=x&key={query}"
+        answer = app.client.open(url, method=method, json={}, headers=headers)
+        assert key not in answer.text
+        return answer.status_code, "revoke it" in answer.text
+
+    assert ask(key) == (401, True)
+    assert ask(key[:-1] + ("a" if key[-1] != "a" else "b")) == (401, False)
+    status, is_told = ask(key, authorization=f"Bearer {key}")
+    assert status != 401
+    assert not is_told
 
 
 PAIRS: dict[str, Callable[[str, str], dict[str, str]]] = {

@@ -145,6 +145,15 @@ SYNTAX = {
     "ends too soon": Wrong('[aliases]\nfast = "a', 2, "this is no TOML"),
     "key twice": Wrong('[aliases]\nfast = "a"\nfast = "b"\n', 3, "Cannot overwrite a value"),
     "table twice": Wrong("[aliases]\n\n[aliases]\n", 3, "this is no TOML"),
+    "nested beyond the parser": Wrong(f"\nx = {'[' * 5000}\n", 2, "nested too deep"),
+    "nested beyond the parser within a table": Wrong(f"x = {'{x=' * 3000}1", 1, "nested too deep"),
+    "number beyond the parser": Wrong(f"\n\nx = {'1' * 5000}\ny = 1\n", 3, "too long a number"),
+}
+
+ENDLESS = {
+    "fraction without an end as a price": Wrong(
+        PRICE + 'input = 1e99999999999999999999\noutput = "1"', 4, "input = Infinity has to be"
+    ),
 }
 
 NAMES = {
@@ -341,6 +350,7 @@ LIMITS = {
 
 GROUPS = {
     "syntax": SYNTAX,
+    "endless": ENDLESS,
     "names": NAMES,
     "shapes": SHAPES,
     "providers": PROVIDERS,
@@ -392,5 +402,5 @@ def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
     path.write_bytes('[aliases]\nä = "gpt-4o"'.encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"gateway\.toml is no text in UTF-8"):
+    with pytest.raises(SettingsError, match=r"gateway\.toml, line 2: this is no text in UTF-8"):
         read_settings({"AI_GATEWAY_CONFIG": str(path)})

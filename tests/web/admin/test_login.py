@@ -105,6 +105,23 @@ def test_logging_out_kills_the_session_and_not_only_the_cookie(staff_app: StaffA
     assert staff_app.client.get(USERS).status_code == 302
 
 
+def test_sessions_outlive_another_secret_key_and_new_ones_are_signed_with_it(
+    staff_app: StaffApp,
+) -> None:
+    add_user("ann", role="viewer")
+    config, client = staff_app.app.config, staff_app.client
+    before, after = str(config["SECRET_KEY"]), "another secret of the tests"
+    log_in(client, "ann")
+    old = client.get_cookie("ai_gateway")
+    assert old is not None
+    config.update(SECRET_KEY=after, SECRET_KEY_FALLBACKS=[before])
+    assert client.get(USERS).status_code == 200
+    config["SECRET_KEY_FALLBACKS"] = []
+    assert client.get(USERS).status_code == 200  # it was signed anew
+    client.set_cookie("ai_gateway", old.value)
+    assert client.get(USERS).status_code == 302
+
+
 def test_each_log_in_has_a_session_of_its_own_and_ends_the_one_before(
     staff_app: StaffApp,
 ) -> None:
