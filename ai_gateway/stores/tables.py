@@ -271,7 +271,7 @@ class AuditRow(Base):
         Index("ix_audit_entry_target_name", "target_name", "at", "id"),
         Index("ix_audit_entry_action", "action", "at", "id"),
         Index("ix_audit_entry_result", "result", "at", "id"),
-        Index("ix_audit_entry_target", "target_kind", "target_id", "id"),
+        Index("ix_audit_entry_target", "target_kind", "target_id", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

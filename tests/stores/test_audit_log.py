@@ -1,10 +1,11 @@
 """Reading the audit by keyset, on each kind of database."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from ai_gateway.domain.audit import (
@@ -22,6 +23,8 @@ from ai_gateway.domain.audit_list import WHOLE_AUDIT, AuditSelection
 from ai_gateway.domain.roles import Role
 from ai_gateway.stores.audit import AuditTable, row_of
 from ai_gateway.stores.audit_log import AuditLog
+from tests.engines import opened_engine
+from tests.sql_database import sqlite_url
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ANN = Actor(7, "ann", Role.ADMIN, "192.0.2.1", request_id="r1")
@@ -95,3 +98,31 @@ def test_an_audit_without_an_entry_is_told_from_one_that_has_some(engine: Engine
     assert not log.has_any()
     AuditTable(engine).add(AuditEntry(NOON, Action.EXPORT, ANN, None, Change(), Result.OK))
     assert log.has_any()
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {},
+        {"actor": "ann"},
+        {"target": "ben"},
+        {"target": "user:12"},
+        {"action": Action.EXPORT},
+        {"result": Result.FAILED},
+    ],
+    ids=str,
+)
+def test_page_is_read_in_the_order_of_an_index(tmp_path: Path, narrowed: dict[str, Any]) -> None:
+    """Else all lines about a busy target would be sorted to show the newest of them."""
+    plans: list[str] = []
+
+    def explain(connection: Any, _: object, text: str, values: Any, *_rest: object) -> None:
+        if text.startswith("SELECT"):
+            cursor = connection.connection.cursor()
+            plans.extend(row[-1] for row in cursor.execute(f"EXPLAIN QUERY PLAN {text}", values))
+
+    with opened_engine(sqlite_url(tmp_path)) as engine:
+        event.listen(engine, "before_cursor_execute", explain)
+        AuditLog(engine).older(AuditSelection(**narrowed), 50)
+    assert len(plans) == 1
+    assert "USING INDEX" in plans[0]
