@@ -39,8 +39,17 @@ def program(name: str) -> str | None:
 
 
 def chromium() -> str | None:
-    """Return the path of a Chromium, whatever the system calls it."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    """Return the path of a Chromium, whatever the system calls it.
+
+    First the one without windows: it draws no frame of a window for each page that is opened.
+    """
+    names = (
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    )
     return next((path for path in map(program, names) if path), None)
 
 
@@ -50,7 +59,7 @@ TOOLS = (
     Tool(
         "Chromium",
         "browser",
-        ("chromium", "fonts-dejavu-core"),
+        ("chromium-headless-shell", "fonts-dejavu-core"),
         lambda: chromium() is not None,
     ),
     Tool(
@@ -58,6 +67,7 @@ TOOLS = (
     ),
     Tool("nginx", "nginx", ("nginx",), lambda: has_programs("nginx")),
     Tool("OpenSSL", "openssl", ("openssl",), lambda: has_programs("openssl")),
+    Tool("strace", "strace", ("strace",), lambda: has_programs("strace")),
 )
 
 
