@@ -70,6 +70,7 @@ def _pages(people: Population) -> Iterator[Address]:
         "ai-analytics/users/reset": _resets,
         "ai-analytics/requests": _requests,
         "user": _accounts,
+        "audit": _audits,
     }
     yield Address("home", "/admin/")
     # The first is the home page, which has an address of its own.
@@ -123,6 +124,17 @@ def _requests(people: Population) -> Iterator[Address]:
     yield _page(REQUESTS, path, CUSTOM, "unpriced=yes")
     yield _page(REQUESTS, path, CUSTOM, f"user={people.heaviest}")
     yield _page(BLOCKED, f"{path}/refused", CUSTOM)
+
+
+def _audits(people: Population) -> Iterator[Address]:
+    narrowed = (
+        "actor=somebody",
+        "action=limit_change",
+        "result=ok",
+        f"target=user:{people.heaviest}",
+    )
+    for question in ("", *narrowed, f"actor=somebody&target=user:{people.heaviest}"):
+        yield _page("audit", "audit", question)
 
 
 def _accounts(people: Population) -> Iterator[Address]:

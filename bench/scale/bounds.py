@@ -23,7 +23,7 @@ PostgreSQL reads the last seven days of each user one by one to sort by the proj
 MOST_MS_OF_ONE = 150.0
 """Of one user, it is the hours with a call that grow, up to those of a month."""
 
-MOST_STATEMENT_MS = {SQLITE: 50.0, POSTGRESQL: 200.0}
+MOST_STATEMENT_MS = {SQLITE: 50.0, POSTGRESQL: 150.0}
 """SQLite runs in the worker, whose other calls stand still meanwhile; for PostgreSQL it waits."""
 
 MOST_KILOBYTES = 400.0

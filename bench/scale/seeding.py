@@ -51,6 +51,8 @@ from ai_gateway.stores.tables import (
     VirtualKey,
 )
 from bench.scale import population
+from bench.scale.bulk import prepare, tidy_up
+from bench.scale.earlier_months import copy_to_earlier_month, without_indexes
 from bench.scale.population import Population, Row
 
 Shown = Callable[[Sequence[Any], str], Iterable[Any]]
@@ -83,44 +85,26 @@ STARTS = {
 }
 
 
-def seed(engine: Engine, people: Population, shown: Shown) -> None:
-    """Fill a database whose tables are there and have nothing in them but what `setup` made."""
+def seed(engine: Engine, people: Population, shown: Shown, *, months_before: int = 0) -> None:
+    """Fill a database whose tables are there and have nothing in them but what `setup` made.
+
+    The ledger has the same once more in each of the `months_before`.
+    """
     with engine.connect() as connection:
-        _prepare(connection)
-        with connection.begin():
-            _write_people(connection, people)
-            _write_ledger(connection, people, shown)
+        prepare(connection)
+        with without_indexes(connection):
+            with connection.begin():
+                _write_people(connection, people)
+                _write_ledger(connection, people, shown)
+            months = range(1, months_before + 1)
+            for month in shown(months, "earlier months"):
+                copy_to_earlier_month(connection, people.rows, month)
         for step in shown(_ROLL_UPS, "roll-ups"):
             with connection.begin():
                 step(connection, STARTS[engine.dialect.name])
         # Its settings are not those of the gateway.
         connection.invalidate()
-    _tidy_up(engine)
-
-
-def _prepare(connection: Connection) -> None:
-    """Nobody needs these rows if the machine stops, and the sums take longer than a page may."""
-    settings = {
-        "sqlite": ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000"),
-        "postgresql": ("SET statement_timeout = 0", "SET work_mem = '256MB'"),
-    }
-    driver: Any = connection.connection.driver_connection
-    for setting in settings[connection.dialect.name]:
-        driver.execute(setting)
-    driver.commit()
-
-
-def _tidy_up(engine: Engine) -> None:
-    """What either database does by itself within minutes; SQLite gathers no statistics."""
-    is_sqlite = engine.dialect.name == "sqlite"
-    raw = engine.raw_connection()
-    driver: Any = raw.driver_connection
-    if not is_sqlite:
-        driver.autocommit = True
-        driver.execute("SET statement_timeout = 0")
-    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "VACUUM ANALYZE")
-    raw.invalidate()
-    raw.close()
+    tidy_up(engine)
 
 
 def _write_people(connection: Connection, people: Population) -> None:

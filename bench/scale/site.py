@@ -20,7 +20,6 @@ from ai_gateway.domain.roles import Role
 from ai_gateway.factory import create_app
 from ai_gateway.services.user_admin import NewUser
 from ai_gateway.stores.ledger import Ledger
-from ai_gateway.stores.outbox import PublishedState
 from ai_gateway.stores.redis_client import connect
 from ai_gateway.stores.tables import db
 from ai_gateway.web.context import EXTENSION, Services
@@ -30,6 +29,7 @@ from bench.scale.databases import Server
 from bench.scale.population import FIRST_DAY, NOW, Population
 from bench.scale.seeding import Shown, seed
 from tests.redis_servers import running_redis
+from tests.trusting import trust
 
 STAFF, PASSWORD = "scale.admin", "a pass phrase of the bench"
 SAMPLED_DAY = FIRST_DAY + timedelta(days=9)
@@ -47,7 +47,9 @@ class Site:
 
 
 @contextmanager
-def opened_site(server: Server, people: Population, shown: Shown) -> Iterator[Site]:
+def opened_site(
+    server: Server, people: Population, shown: Shown, *, months_before: int = 0
+) -> Iterator[Site]:
     """Make the database and all that is in it; it is gone at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="scale-") as folder,
@@ -66,7 +68,7 @@ def opened_site(server: Server, people: Population, shown: Shown) -> Iterator[Si
         with app.app_context():
             engine = db.engine
             _set_up(app)
-            seed(engine, people, shown)
+            seed(engine, people, shown, months_before=months_before)
             _check(engine, people)
             _publish(engine, valkey.url)
         try:
@@ -119,7 +121,7 @@ def _publish(engine: Engine, redis_url: str) -> None:
     # Redis counts by its own clock, which is not that of the seeds.
     forget_at = datetime.now(ZONE) + timedelta(days=1)
     with connect(redis_url, timeout_seconds=60) as client:
-        spent = Ledger(engine, ZONE).spent(windows)
+        spent = Ledger(engine, ZONE).totals.spent(windows)
         counters = ((account, amount, forget_at) for account, amount in spent)
-        if not PublishedState(client).restore(counters, "scale"):
+        if not trust(client, counters):
             raise BenchError("the counters could not be published")
