@@ -1,105 +1,149 @@
-"""`python -m bench`: what a call costs here and with nginx as a plain pass-through, in one run."""
+"""`python -m bench`: what a call and a stream cost here and with others, in one run."""
 
 import argparse
+import resource
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import cpu, load, nginx, report
+from bench import chart, cpu, nginx, report
+from bench.calling import MAIN_CONNECTIONS, Calling
+from bench.calling import Size as CallingSize
+from bench.contestants import CONTESTANTS, OURS, PARTS, Contestant, started
 from bench.errors import BenchError
-from bench.figures import Figures, Phase, figures_of, summary
-from bench.gateway import ROOT, gateway, raw_request
+from bench.figures import Results
+from bench.gateway import ROOT
+from bench.installed import CACHE
+from bench.progress import say
+from bench.streaming import Size as StreamingSize
+from bench.streaming import Streaming, simulator
+from bench.traces import traces
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
+TRIAL_RESULTS = CACHE / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
-# They go on after the last answer: what they still owe to the calls is waited for and counted.
-LATE_ROLES = ("valkey", "bookkeeper")
+CHART = ROOT / "docs" / "images" / "benchmarks.svg"
+NAMES_OF_PARTS = {one.name for one in PARTS}
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """One of the two that are compared."""
+class Size:
+    """How thoroughly to measure."""
 
-    name: str
-    processes: cpu.Group
-    port: int
-    request: str
+    calls: CallingSize
+    streams: StreamingSize
+
+
+WHOLE = Size(
+    CallingSize(3, 3.0, 15.0, (1, 16, MAIN_CONNECTIONS, 64), 100_000, 180),
+    StreamingSize(3, 3.0, (100, 1000, 5000)),
+)
+QUICK = Size(
+    CallingSize(1, 1.0, 2.0, (1, MAIN_CONNECTIONS), 2_000, 10),
+    StreamingSize(1, 1.0, (100, 500), first_events=30),
+)
 
 
 def main() -> int:
     arguments = _arguments()
+    chosen = [one for one in CONTESTANTS if one.option in {*arguments.only, "nginx"}]
     others = cpu.OtherWork()
     try:
-        rounds = _run(arguments)
+        results = _run(chosen, QUICK if arguments.quick else WHOLE)
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
-    medians = summary(rounds)
-    machine = report.machine(others.share())
-    print(report.text_table(medians))
+    machine = report.machine(others.share()) | report.versions()
+    print(report.text(results))
     print(f"Other work took {machine['other_work']} of the machine.")
-    report.write_json(RESULTS, machine, rounds, medians)
+    report.write_json(TRIAL_RESULTS, machine, results)
     if arguments.write_docs:
-        report.write_docs(PAGE, report.markdown(medians, machine))
+        report.write_json(RESULTS, machine, results)
+        report.write_docs(PAGE, report.markdown(results, machine))
+        chart.draw(RESULTS, CHART)
+    say("done")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure a call's cost.")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each load is run")
-    parser.add_argument("--calls", type=int, default=100_000, help="most calls of one load")
-    parser.add_argument("--seconds", type=float, default=5, help="most seconds of one load")
-    parser.add_argument("--connections", type=int, nargs="+", default=[32, 1])
+    options = [one.option for one in CONTESTANTS]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure what a call costs, here and with others."
+    )
+    parser.add_argument("--quick", action="store_true", help="a trial of some two minutes")
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        default=options,
+        help=f"of {','.join(options)}; nginx, which the others are compared with, always runs",
+    )
     parser.add_argument("--write-docs", action="store_true", help=f"write {PAGE.name} too")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if unknown := set(arguments.only) - set(options):
+        parser.error(f"--only knows no {', '.join(sorted(unknown))}")
+    if arguments.write_docs and (arguments.quick or arguments.only != options):
+        parser.error("--write-docs wants a whole run")
+    return arguments
 
 
-def _run(arguments: argparse.Namespace) -> list[Figures]:
-    """Start all servers, then let them take turns, so that a busy machine is unfair to none."""
+def _run(chosen: Sequence[Contestant], size: Size) -> Results:
     nginx.find_nginx()
-    with ExitStack() as stack:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
         # Readable for all: nginx drops root before it looks for its folders.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        folder = Path(name)
         folder.chmod(0o755)
-        provider = stack.enter_context(nginx.provider(folder / "provider"))
-        pid, port = stack.enter_context(nginx.pass_through(folder / "nginx", provider))
-        ours_folder = folder / "gateway"
-        ours_folder.mkdir(mode=0o700)
-        ours = stack.enter_context(gateway(ours_folder, provider))
-        servers = (
-            Server("nginx", cpu.Group(pid), port, raw_request(port, ours.key)),
-            Server(
-                "AI Gateway",
-                cpu.Group(ours.pid, cpu.gateway_role),
-                ours.port,
-                raw_request(ours.port, ours.key),
-            ),
+        return _merged(_calls(chosen, size, folder), _streams(chosen, size, folder))
+
+
+def _calls(chosen: Sequence[Contestant], size: Size, folder: Path) -> Results:
+    with (
+        nginx.provider(folder / "provider") as upstream,
+        started(chosen, upstream, folder / "calls") as running,
+    ):
+        calling = Calling(running.servers, size.calls)
+        calls = calling.run(has_all_loads=lambda name: name not in NAMES_OF_PARTS)
+        memory = calling.drift(OURS)
+        ours = [server for server in running.servers if server.name == OURS]
+        return Results(
+            calls=calls,
+            memory=memory,
+            traces=traces(ours[0].port) if ours else {},
+            not_measured=running.left_out,
+            rounds=calling.rounds,
         )
-        return [
-            _measure(server, connections, arguments)
-            for _ in range(arguments.rounds)
-            for connections in arguments.connections
-            for server in servers
-        ]
 
 
-def _measure(server: Server, connections: int, arguments: argparse.Namespace) -> Figures:
-    def plan(calls: int) -> load.Plan:
-        return load.Plan(server.port, server.request, connections, calls, arguments.seconds)
+def _streams(chosen: Sequence[Contestant], size: Size, folder: Path) -> Results:
+    whole = [one for one in chosen if one.name not in NAMES_OF_PARTS]
+    with (
+        simulator(folder / "simulator") as upstream,
+        started(whole, upstream, folder / "streams") as running,
+    ):
+        streaming = Streaming(running.servers, size.streams)
+        return Results(
+            first_events=streaming.first_events(),
+            events=streaming.events(),
+            held=streaming.held(),
+            not_measured={**running.left_out, **streaming.not_measured},
+            rounds=streaming.rounds,
+        )
 
-    load.run(plan(10 * connections))  # opens the connections to the provider
-    before = server.processes.seconds()
-    seen = load.run(plan(arguments.calls))
-    spent = cpu.difference(before, server.processes.seconds())
-    if "bookkeeper" in spent:
-        cpu.wait_until_quiet(lambda: server.processes.seconds()["bookkeeper"])
-        late = cpu.difference(before, server.processes.seconds())
-        spent |= {role: late[role] for role in LATE_ROLES if role in late}
-    if seen.failed:
-        raise BenchError(f"{server.name}: {seen.failed} calls failed: {seen.first_failure}")
-    return figures_of(Phase(server.name, connections, seen.seconds, seen.latencies_us, spent))
+
+def _merged(calls: Results, streams: Results) -> Results:
+    return Results(
+        calls=calls.calls,
+        memory=calls.memory,
+        traces=calls.traces,
+        events=streams.events,
+        first_events=streams.first_events,
+        held=streams.held,
+        not_measured={**calls.not_measured, **streams.not_measured},
+        rounds=[*calls.rounds, *streams.rounds],
+    )
 
 
 if __name__ == "__main__":

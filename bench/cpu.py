@@ -1,5 +1,6 @@
-"""CPU time of processes from `/proc`, by the role that each has in a service."""
+"""CPU time and memory of processes, by the role that each has in a service."""
 
+import ctypes
 import os
 import time
 from collections import defaultdict
@@ -11,26 +12,26 @@ from bench.errors import BenchError
 
 PROC = Path("/proc")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+QUIET_SECONDS = 0.02
+"""A server that takes no more CPU time than this in half a second has nothing left to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process at one moment. `ticks` is the user and system time of all its threads."""
+    """One process at one moment."""
 
     pid: int
     parent: int
     command: str
-    ticks: int
 
 
-def parse_stat(text: str) -> tuple[int, int]:
-    """Give parent and ticks from `/proc/<pid>/stat` (proc(5)).
+def parse_parent(stat: str) -> int:
+    """Give the parent from `/proc/<pid>/stat` (proc(5)).
 
     The name in the second field may itself hold spaces and brackets, so counting starts behind
-    the last one: state is field 3, ppid 4, utime 14, stime 15.
+    the last one: state is field 3, ppid 4.
     """
-    fields = text[text.rindex(")") + 2 :].split()
-    return int(fields[1]), int(fields[11]) + int(fields[12])
+    return int(stat[stat.rindex(")") + 2 :].split()[1])
 
 
 def family(root: int) -> list[Process]:
@@ -64,7 +65,6 @@ class Group:
     def __init__(
         self, root: int, role_of: Callable[[Process, Process | None], str] = one_role
     ) -> None:
-        self._root = root
         members = {process.pid: process for process in family(root)}
         self._roles = {
             process.pid: role_of(process, members.get(process.parent))
@@ -73,17 +73,37 @@ class Group:
 
     def seconds(self) -> dict[str, float]:
         """CPU time so far, by role; raises `BenchError` when a process has ended meanwhile."""
-        ticks = {process.pid: process.ticks for process in family(self._root)}
+        return self._by_role(cpu_seconds)
+
+    def megabytes(self) -> dict[str, float]:
+        """Memory now, by role: what each has for itself, and its part of what is shared (PSS)."""
+        return self._by_role(_proportional_megabytes)
+
+    def _by_role(self, read: Callable[[int], float]) -> dict[str, float]:
         total: defaultdict[str, float] = defaultdict(float)
         for pid, role in self._roles.items():
-            if pid not in ticks:
-                raise BenchError(f"a process of the server ended during the run: {role}")
-            total[role] += ticks[pid] / TICKS_PER_SECOND
+            try:
+                total[role] += read(pid)
+            except OSError as error:
+                raise BenchError(f"a process of the server ended during the run: {role}") from error
         return dict(total)
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads of a process, those that have ended included.
+
+    The clock of clock_getcpuclockid(3) counts nanoseconds, while `/proc/<pid>/stat` counts 1/100 s,
+    and `schedstat` forgets threads that have ended.
+    """
+    clock = ctypes.c_int()
+    failed = ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock))
+    if failed:
+        raise OSError(failed, os.strerror(failed))
+    return time.clock_gettime_ns(clock.value) / 1e9
+
+
 def difference(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    return {role: seconds - before.get(role, 0.0) for role, seconds in after.items()}
+    return {role: value - before.get(role, 0.0) for role, value in after.items()}
 
 
 def wait_until_quiet(read: Callable[[], float], *, limit_seconds: float = 15) -> None:
@@ -93,7 +113,7 @@ def wait_until_quiet(read: Callable[[], float], *, limit_seconds: float = 15) ->
     while time.monotonic() < deadline:
         time.sleep(0.5)
         now = read()
-        if now - last <= 2 / TICKS_PER_SECOND:
+        if now - last <= QUIET_SECONDS:
             return
         last = now
 
@@ -123,15 +143,21 @@ class OtherWork:
         return busy_seconds((PROC / "stat").read_text(encoding="utf-8")) - ours
 
 
+def _proportional_megabytes(pid: int) -> float:
+    rollup = (PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
+    (line,) = (line for line in rollup.splitlines() if line.startswith("Pss:"))
+    return int(line.split()[1]) / 1024
+
+
 def _processes() -> Iterable[Process]:
     for folder in PROC.iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            parent, ticks = parse_stat((folder / "stat").read_text(encoding="utf-8"))
+            parent = parse_parent((folder / "stat").read_text(encoding="utf-8"))
             command = (
                 (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             )
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended while we looked
-        yield Process(int(folder.name), parent, command, ticks)
+        yield Process(int(folder.name), parent, command)

@@ -1,7 +1,6 @@
 """The gateway as its users start it, with one worker, and a key that has budgets."""
 
 import http.client
-import json
 import os
 import subprocess
 import sys
@@ -10,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import request
 from bench.errors import BenchError
 from bench.processes import free_port, running
 
 ROOT = Path(__file__).parent.parent
-REQUEST_BYTES = 2048
-PATH = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +26,14 @@ class Running:
     env: Mapping[str, str]
 
 
-def request_body() -> str:
-    """Give a chat request of exactly `REQUEST_BYTES`."""
-
-    def body(content: str) -> str:
-        return json.dumps(
-            {
-                "model": "gpt-4o-mini",
-                "max_tokens": 256,
-                "messages": [
-                    {"role": "system", "content": "You are a helpful assistant."},
-                    {"role": "user", "content": content},
-                ],
-            }
-        )
-
-    return body("x" * (REQUEST_BYTES - len(body(""))))
-
-
-def raw_request(port: int, key: str) -> str:
-    body = request_body()
-    return (
-        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    )
-
-
 @contextmanager
-def gateway(folder: Path, provider_port: int) -> Iterator[Running]:
-    """Run the gateway before a stand-in for OpenAI, and see that it meters."""
-    variables = {
+def gateway(folder: Path, upstream: int, variables: Mapping[str, str]) -> Iterator[Running]:
+    """Run the gateway before a stand-in for OpenAI at the port, and see that it meters."""
+    provider = {
         "OPENAI_API_KEY": "sk-bench-not-a-real-key",
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream}/v1",
     }
-    with started(folder, variables) as ours:
+    with started(folder, {**provider, **variables}) as ours:
         _refuse_unless_metered(ours.port, ours.key)
         yield ours
 
@@ -72,7 +44,8 @@ def started(folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
     port = free_port()
     env = {**_environment(folder, port), **variables}
     command = [sys.executable, str(ROOT / "app.py")]
-    with running(command, folder / "log", is_ready=lambda: _is_ready(port), env=env) as pid:
+    log = folder / "log"
+    with running(command, log, is_ready=lambda: _is_ready(port), env=env, ready_seconds=180) as pid:
         yield Running(pid, port, _make_key(env), env)
 
 
@@ -128,7 +101,7 @@ def _refuse_unless_metered(port: int, key: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        connection.request("POST", PATH, request_body(), headers)
+        connection.request("POST", request.PATH, request.chat_body(), headers)
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
         cost = answer.getheader("x-ai-gateway-cost-usd")

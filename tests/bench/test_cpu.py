@@ -1,8 +1,9 @@
-"""CPU time is read from `/proc` and given to the right role."""
+"""CPU time and memory are read from the system and given to the right role."""
 
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,46 +14,63 @@ from bench.cpu import (
     OtherWork,
     Process,
     busy_seconds,
+    cpu_seconds,
     difference,
     family,
     gateway_role,
-    parse_stat,
+    parse_parent,
     wait_until_quiet,
 )
 from bench.errors import BenchError
 
-MASTER = Process(13, 10, "gunicorn: master [app:app]", 4)
+MASTER = Process(13, 10, "gunicorn: master [app:app]")
 
 
 @pytest.mark.parametrize("name", ["python", "a b", "x) S 9 (y", "()"])
-def test_stat_is_read_whatever_the_name_of_the_process(name: str) -> None:
-    fields = ["S", "42", *["0"] * 9, "700", "33", *["0"] * 20]
-    assert parse_stat(f"7 ({name}) {' '.join(fields)}") == (42, 733)
+def test_the_parent_is_read_whatever_the_name_of_the_process(name: str) -> None:
+    assert parse_parent(f"7 ({name}) S 42 0 0 0 700 33") == 42
 
 
 @pytest.mark.parametrize(
     ("command", "parent", "role"),
     [
         ("python app.py", None, "other"),
-        ("/venv/bin/valkey-server unixsocket:x", Process(10, 1, "python app.py", 1), "valkey"),
-        ("redis-server *:0", Process(10, 1, "python app.py", 1), "valkey"),
-        ("python -m flask bookkeeper", Process(10, 1, "python app.py", 1), "bookkeeper"),
-        (MASTER.command, Process(10, 1, "python app.py", 1), "other"),
+        ("/venv/bin/valkey-server unixsocket:x", Process(10, 1, "python app.py"), "valkey"),
+        ("redis-server *:0", Process(10, 1, "python app.py"), "valkey"),
+        ("python -m flask bookkeeper", Process(10, 1, "python app.py"), "bookkeeper"),
+        (MASTER.command, Process(10, 1, "python app.py"), "other"),
         ("gunicorn: worker [app:app]", MASTER, "worker"),
         (MASTER.command, MASTER, "worker"),
     ],
 )
 def test_gateway_roles_are_told_apart(command: str, parent: Process | None, role: str) -> None:
-    assert gateway_role(Process(20, 10, command, 1), parent) == role
+    assert gateway_role(Process(20, 10, command), parent) == role
 
 
 def test_seconds_of_a_group_are_by_role() -> None:
     group = Group(os.getpid())
     before = group.seconds()
-    spin_until = time.process_time() + 3 / TICKS_PER_SECOND
+    spin_until = time.process_time() + 0.002
     while time.process_time() < spin_until:
         pass
-    assert difference(before, group.seconds())["other"] > 0
+    assert difference(before, group.seconds())["other"] >= 0.002
+
+
+def test_threads_that_have_ended_count_with_nanoseconds() -> None:
+    before, own = cpu_seconds(os.getpid()), time.process_time_ns()
+    thread = threading.Thread(target=sum, args=(range(10_000),))
+    thread.start()
+    thread.join()
+    least, most = (time.process_time_ns() - own) / 1e9, cpu_seconds(os.getpid()) - before
+    assert 0 < least <= most
+
+
+def test_memory_of_a_group_is_by_role_and_grows_with_what_is_kept() -> None:
+    group = Group(os.getpid())
+    before = group.megabytes()["other"]
+    # More than what an allocator keeps back for reuse.
+    kept = b"x" * (1 << 26)
+    assert group.megabytes()["other"] - before > len(kept) / (1 << 21)
 
 
 def test_an_ended_process_ends_the_run() -> None:
