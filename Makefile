@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 
-.PHONY: help run demo test check test-setup test-tools bench scale protocol faults figures model-server pictures board-pictures container-check lock audit sbom clean
+.PHONY: help run demo test check style test-setup test-tools bench growth scale total-loss operating protocol faults hosts fuzz figures refusals model-server pictures board-pictures container-check lock audit sbom clean
 
 help:
 	@echo 'make run          install what is needed and serve on http://127.0.0.1:8000'
@@ -16,11 +16,17 @@ help:
 	@echo 'make test         run every check and test that can run here'
 	@echo 'make check        format, lint, types and import contracts only'
 	@echo 'make test-setup   install the programs that some tests need (Debian)'
-	@echo 'make bench        measure; ARGS="..." are handed on'
+	@echo 'make bench        compare what calls and streams cost with others; ARGS=--quick'
 	@echo 'make protocol     run the money protocol under random faults; ARGS="--seeds 100 --from 0"'
 	@echo 'make faults       hurt a running gateway in every way of docs/faults.md; ARGS="--only F11 --seed 7"'
-	@echo 'make figures      measure how many calls a budget refuses in vain'
+	@echo 'make fuzz         fuzz the readers of what strangers send; ARGS="--seconds 300 --only toml"'
+	@echo 'make operating    try an upgrade with streams open, as docs/operating.md has it'
+	@echo 'make total-loss   empty Redis before a long ledger; ARGS="--accounts 100000 --bookkeepers 2"'
+	@echo 'make hosts        two hosts under load: one dies, Redis dies, totals stay; ARGS="--store cluster"'
+	@echo 'make figures      measure the ten figures of docs/figures.md; ARGS="--only 3 --scale full"'
+	@echo 'make refusals     measure how many calls a budget refuses in vain'
 	@echo 'make scale        measure the staff pages with many users and a long ledger'
+	@echo 'make growth       measure a million users and ten million rows; ARGS="--parts accounts"'
 	@echo 'make model-server compare the ledger with what a real model server counts'
 	@echo 'make pictures     write the pictures of docs/images anew'
 	@echo 'make board-pictures  draw the Grafana boards over a day of demo calls (needs Node.js)'
@@ -39,20 +45,25 @@ demo: $(VENV)/.installed
 		AI_GATEWAY_CONFIG= DATABASE_URL= REDIS_URL= LANGSMITH_API_KEY= \
 		AI_GATEWAY_ALERT_EMAILS= AI_GATEWAY_ALERT_WEBHOOK_URL= $(BIN)/python app.py
 
-# In memory where there is room, since each of the many small databases waits for the disk. The last
-# lines name what was left out; where CI=true that is a failure.
-test: test-tools check
+# In memory where there is room, since each of the many small databases waits for the disk. The types
+# are checked meanwhile: mypy keeps one core busy for half a minute. The last lines name what was left
+# out; where CI=true that is a failure.
+test: test-tools style
 	@room=$$(df -Pk /dev/shm 2> /dev/null | awk 'NR == 2 { print $$4 }'); \
 	[ "$${room:-0}" -lt 4000000 ] || export TMPDIR=/dev/shm; \
 	status=0; \
+	types=$$(mktemp); $(BIN)/mypy > "$$types" 2>&1 & mypy=$$!; \
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS) || status=$$?; \
+	wait $$mypy || status=$$?; cat "$$types"; rm "$$types"; \
 	$(BIN)/python tests/tools.py report || status=1; \
 	exit $$status
 
-check: $(VENV)/.installed-dev
+check: style
+	$(BIN)/mypy
+
+style: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # Where CI=true and we are root, what is missing is installed without being asked.
@@ -76,6 +87,7 @@ test-setup: $(BIN)/python
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
 		$$($(BIN)/python tests/tools.py packages)
 
+# Some 20 minutes; Portkey's gateway and LiteLLM's proxy are installed into .bench, apart from ours.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench $(ARGS)
 
@@ -85,12 +97,36 @@ protocol: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
+# Exit status 1 where something was found; var/fuzz has it.
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.security.fuzz $(ARGS)
+
+# Exit status 1 where a stream was cut, a call refused, or a sum differs.
+operating: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.operating $(ARGS)
+
+# Some ten minutes, most of them to make the ledger; exit status 1 where a counter differs.
+total-loss: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.total_loss $(ARGS)
+
+# Some four minutes; exit status 1 where a total is not exact.
+hosts: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.many_hosts $(ARGS)
+
+# Some 25 minutes on two idle cores; exit status 1 where a target is not met.
 figures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.figures $(ARGS)
+
+refusals: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.e2e.false_refusals $(ARGS)
 
 # Ten minutes; exit status 1 where a page is beyond its bound.
 scale: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.scale $(ARGS)
+
+# An hour on an idle machine, 26 GB of disk; each part is written to bench/results/growth.json when it ends.
+growth: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.growth $(ARGS)
 
 # All of them, in every state: python -m tests.browser.screenshots FOLDER
 pictures: $(VENV)/.installed-dev
@@ -148,6 +184,10 @@ $(VENV)/.installed: requirements.lock | $(BIN)/python
 $(VENV)/.installed-dev: requirements.lock requirements-dev.txt | $(BIN)/python
 	$(PIP) -r requirements-dev.txt
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-fuzz: requirements-fuzz.txt $(VENV)/.installed-dev
+	$(PIP) -r requirements-fuzz.txt
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \

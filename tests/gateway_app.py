@@ -27,6 +27,7 @@ from ai_gateway.stores.tables import User, db
 from ai_gateway.web.context import EXTENSION, Services
 from simulator.testing import RunningSimulator
 from tests.money import UTC_ZONE, MoneyStore
+from tests.redis_cluster import Cluster
 from tests.redis_servers import RedisServer
 from tests.seeding import password_hash
 from tests.templates import COMPILED_TEMPLATES
@@ -121,7 +122,7 @@ By time zone and by the clock that was set; the next application begins with a c
 
 @contextmanager
 def opened_app(
-    server: RedisServer,
+    server: RedisServer | Cluster,
     simulator: RunningSimulator | None = None,
     variables: Mapping[str, str] | None = None,
     *,

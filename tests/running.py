@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,6 +142,10 @@ class RunningGateway:
         if chosen:
             self.flask("user", "limit", name, *chosen)
         return self.flask("key", "create", name, *options).strip()
+
+    def now(self) -> datetime:
+        """The present by the gateway's own clock."""
+        return datetime.now(UTC)
 
     @property
     def simulator(self) -> RunningSimulator:

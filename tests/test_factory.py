@@ -62,6 +62,13 @@ def test_embedded_stores_bring_their_own_secrets(tmp_path: Path) -> None:
     assert first.config["SECRET_KEY"] == embedded.ensure_secrets(tmp_path)[0]
 
 
+def test_cookies_signed_with_the_secret_before_are_still_read(tmp_path: Path) -> None:
+    before = "c17e90a2b4d6385f2e1b"
+    env = {"AI_GATEWAY_DATA_DIR": str(tmp_path), **SECRETS}
+    app = create_app({**env, "AI_GATEWAY_SECRET_KEY_BEFORE": before})
+    assert (app.secret_key, app.config["SECRET_KEY_FALLBACKS"]) == (SECRETS["SECRET_KEY"], [before])
+
+
 def test_secrets_of_the_operator_stand_before_those(tmp_path: Path) -> None:
     chosen = {"SECRET_KEY": SECRETS["SECRET_KEY"]}
     app = create_app({"AI_GATEWAY_DATA_DIR": str(tmp_path), **chosen})

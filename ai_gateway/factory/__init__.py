@@ -22,6 +22,7 @@ from ai_gateway.factory.database import init_database
 from ai_gateway.factory.from_settings import (
     catalog_of,
     default_limits,
+    provider_keys_of,
     redis_url,
     registry_of,
     secrets_of,
@@ -59,6 +60,7 @@ from ai_gateway.services.verification import Verification
 from ai_gateway.settings import Settings, read_settings
 from ai_gateway.stores import sql
 from ai_gateway.stores.catalog import Catalog
+from ai_gateway.stores.database_copy import DatabaseCopy
 from ai_gateway.stores.ledger import Ledger
 from ai_gateway.stores.ledger_export import LedgerExport
 from ai_gateway.stores.lost_records import LostRecords
@@ -102,14 +104,14 @@ def create_app(env: Mapping[str, str] | None = None, *, clock: Clock = system_cl
     env = os.environ if env is None else env
     settings = read_settings(env)
     configure_logging(settings.log_level, settings.log_format)
-    secret_key, pepper = secrets_of(settings)
+    signing, pepper = secrets_of(settings)
     app = Flask(
         "ai_gateway",
         root_path=str(ROOT / "ai_gateway"),
         template_folder=str(ROOT / "templates"),
         static_folder=str(ROOT / "ai_gateway" / "static"),
     )
-    app.config.update(SECRET_KEY=secret_key, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
+    app.config.update(signing, MAX_CONTENT_LENGTH=MAX_FORM_BYTES)
     init_database(app, settings, migrations=MIGRATIONS)
     providers = registry_of(settings)
     metrics = metrics_of(settings)
@@ -160,12 +162,8 @@ def _compose(
         ),
     )
     settlement = Settlement(stores.meter, counter=counter, observers=observers, clock=clock)
-    recovery = Recovery(
-        stores.meter,
-        LostRecords(stores.redis, db.engine),
-        settlement.memory,
-        settings.timezone,
-    )
+    records = LostRecords(stores.redis, db.engine)
+    recovery = Recovery(stores.meter, records, settlement.memory, settings.timezone)
     open_calls = OpenCalls(stores.meter, admission, settlement, recovery)
     open_calls.watch(metrics.workers.running)
     drains = Drains(is_on=settings.on_disconnect == "drain")
@@ -181,6 +179,7 @@ def _compose(
     told = metrics.workers.config_reloaded
     prices = prices_of(settings, PriceParts(models, stores.redis, acting.audit, told), clock)
     open_calls.also(prices.live.look)
+    open_calls.also(provider_keys_of(settings, providers).look)
     published = PublishedState(stores.redis)
     reading = reading_services(settings, key_holder, stores.redis, lambda: models.price_book, clock)
     proxy = Proxy(
@@ -267,6 +266,7 @@ def _compose(
                 zone=settings.timezone,
             ),
             export=LedgerExport(engine),
+            database_copy=DatabaseCopy(engine),
             explanations=reading.requests.explanations,
             checklist=checklist,
             make_bookkeeper=lambda: make_bookkeeper(settings, acting.key_admin, clock),
@@ -290,10 +290,11 @@ def _in_turn(*steps: Callable[[], object]) -> Callable[[], None]:
 def _stores(settings: Settings, providers: Registry, metrics: Metrics) -> _Stores:
     client = connect(redis_url(settings))
     sql.watch(db.engine, harmless(metrics.dependencies.sql))
+    told = harmless(metrics.dependencies.redis)
     return _Stores(
         redis=client,
-        meter=Meter(client, told=harmless(metrics.dependencies.redis)),
+        meter=Meter(client, told=told),
         keys=KeyTable(db.engine, default_limits(settings)),
-        copies=KeyCopies(client),
+        copies=KeyCopies(client, told=told),
         catalog=catalog_of(settings, providers),
     )

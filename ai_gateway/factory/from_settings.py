@@ -1,4 +1,4 @@
-"""From what the operator chose to values and simple parts; no service, no application."""
+"""From what the operator chose to values and simple parts; no application."""
 
 import os
 
@@ -6,6 +6,7 @@ from ai_gateway.domain.limits import Budget, Limit, LimitKind, Scope, Window
 from ai_gateway.domain.money import from_usd
 from ai_gateway.providers import registry
 from ai_gateway.providers.registry import Registry
+from ai_gateway.services.provider_keys import ProviderKeys
 from ai_gateway.settings import Settings, SettingsError
 from ai_gateway.stores import embedded
 from ai_gateway.stores.catalog import Catalog, KnownLimits, Source
@@ -24,10 +25,20 @@ def workers_of(settings: Settings) -> int:
     return settings.web_concurrency or os.cpu_count() or 1
 
 
-def secrets_of(settings: Settings) -> tuple[str, bytes]:
-    """The operator's secrets, or those made at the first start where both stores are ours."""
+def secrets_of(settings: Settings) -> tuple[dict[str, object], bytes]:
+    """The operator's secrets, or those made at the first start where both stores are ours.
+
+    What Flask signs cookies with, and what else it still reads them by; then the pepper.
+    """
+    secret_key, pepper = _secrets(settings)
+    before = settings.secret_key_before
+    fallbacks = [before.value] if before else []
+    return {"SECRET_KEY": secret_key, "SECRET_KEY_FALLBACKS": fallbacks}, pepper.encode()
+
+
+def _secrets(settings: Settings) -> tuple[str, str]:
     if settings.secret_key and settings.key_pepper:
-        return settings.secret_key.value, settings.key_pepper.value.encode()
+        return settings.secret_key.value, settings.key_pepper.value
     if not settings.is_embedded:
         missing = "AI_GATEWAY_KEY_PEPPER" if settings.secret_key else "SECRET_KEY"
         raise SettingsError(
@@ -37,7 +48,7 @@ def secrets_of(settings: Settings) -> tuple[str, bytes]:
     made_key, made_pepper = embedded.ensure_secrets(settings.data_dir)
     secret_key = settings.secret_key.value if settings.secret_key else made_key
     pepper = settings.key_pepper.value if settings.key_pepper else made_pepper
-    return secret_key, pepper.encode()
+    return secret_key, pepper
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -54,6 +65,12 @@ def registry_of(settings: Settings) -> Registry:
     if settings.simulator_active:
         return registry.simulated(settings.simulator_url or NO_SIMULATOR_URL, providers)
     return Registry(providers)
+
+
+def provider_keys_of(settings: Settings, providers: Registry) -> ProviderKeys:
+    """Those that stand in files; of what the simulator plays no real key is ever read again."""
+    files = {p.name: p.api_key_file for p in settings.providers if p.api_key_file}
+    return ProviderKeys(providers, {} if settings.simulator_active else files)
 
 
 def catalog_of(settings: Settings, providers: Registry) -> Catalog:

@@ -27,7 +27,7 @@ CAPS: dict[str, dict[str, int]] = {"capped": {"max_tokens": 100}, "uncapped": {}
 """A client that names its cap holds little more than what it needs; another holds all it may."""
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
-BEGIN = "<!-- false refusals: written by make figures ARGS=--write-docs -->"
+BEGIN = "<!-- false refusals: written by make refusals ARGS=--write-docs -->"
 END = "<!-- end of false refusals -->"
 HEADINGS = ("calls", "asked", "limit, USD", "answered", "refused", "spent, USD", "false refusals")
 

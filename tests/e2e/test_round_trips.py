@@ -27,7 +27,8 @@ CALLS = 20
 SCRIPTS = Path(__file__).parents[2] / "ai_gateway" / "stores" / "scripts"
 EPOCH_IS_ASKED = ("HGET", redis_keys.META, "epoch")
 PRICES_ARE_ASKED = ("GET", redis_keys.CONFIG_VERSION)
-BY_ITSELF = (EPOCH_IS_ASKED, PRICES_ARE_ASKED)
+SERVER_IS_ASKED = ("INFO", "server")
+BY_ITSELF = (EPOCH_IS_ASKED, SERVER_IS_ASKED, PRICES_ARE_ASKED)
 """What a worker asks by itself, each once a second, however many calls run."""
 
 Command = tuple[str, ...]

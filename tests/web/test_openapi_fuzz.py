@@ -23,7 +23,7 @@ from tests.web.api.test_reset import token_of
 from tests.web.api_app import Api, opened_api
 
 DOCUMENT = "/api/v1/openapi.json"
-EXAMPLES = 10
+EXAMPLES = 5
 BEYOND_A_SCHEMA = {
     "activity",
     "audit",
