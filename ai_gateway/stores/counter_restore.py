@@ -45,8 +45,9 @@ class Claim:
 class CounterRestore:
     """The bookkeeper's way to counters that can be trusted."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, claim_seconds: int = CLAIM_SECONDS) -> None:
         self._client = client
+        self._claim_seconds = claim_seconds
         self._owner = uuid4().hex
         self._begin = client.register_script((_SCRIPTS / "begin_restore.lua").read_text())
         self._write = client.register_script((_SCRIPTS / "restore_counters.lua").read_text())
@@ -65,7 +66,8 @@ class CounterRestore:
         attempt = uuid4().hex
         with translated_errors():
             found = self._begin(
-                [redis_keys.META, redis_keys.RESTORE], [self._owner, attempt, CLAIM_SECONDS, seq]
+                [redis_keys.META, redis_keys.RESTORE],
+                [self._owner, attempt, self._claim_seconds, seq],
             )
             if found is None:
                 return None
@@ -82,7 +84,7 @@ class CounterRestore:
         remaining = iter(counters)
         while some := list(islice(remaining, COUNTERS_AT_ONCE)):
             keys = [redis_keys.META, redis_keys.RESTORE]
-            arguments: list[str | int] = [claim.attempt, CLAIM_SECONDS]
+            arguments: list[str | int] = [claim.attempt, self._claim_seconds]
             for account, spent, forget_at in some:
                 keys.append(redis_keys.account(account))
                 arguments += (spent, int(forget_at.timestamp()))

@@ -14,7 +14,7 @@ from ai_gateway.domain.limits import Account
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry, UnreadableEntry
 from ai_gateway.stores import redis_keys
-from ai_gateway.stores.counter_restore import CounterRestore, counted_accounts
+from ai_gateway.stores.counter_restore import CLAIM_SECONDS, CounterRestore, counted_accounts
 from ai_gateway.stores.outbox_entries import lapsed_result, read_entry
 from ai_gateway.stores.redis_client import translated_errors
 
@@ -123,9 +123,9 @@ class PublishedState:
     By `counters` they come back after a loss, and the epoch with them.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, claim_seconds: int = CLAIM_SECONDS) -> None:
         self._client = client
-        self.counters = CounterRestore(client)
+        self.counters = CounterRestore(client, claim_seconds=claim_seconds)
         self._count = client.register_script((_SCRIPTS / "count_events.lua").read_text())
         self._counts: dict[str, int] = {}
 
