@@ -16,6 +16,7 @@ from ai_gateway.domain.key_list import (
     KeyWindows,
 )
 from ai_gateway.domain.limits import BudgetState, Scope, Window, window_end, worse
+from ai_gateway.domain.numbered_pages import page_count
 from ai_gateway.domain.virtual_key import is_key_id
 from ai_gateway.errors import KeyNotFound
 from ai_gateway.services.budget_view import BudgetView, BudgetWindows, budget_view
@@ -73,7 +74,7 @@ class KeyPage:
 
     @property
     def pages(self) -> int:
-        return _pages(self.total, self.query.page_size)
+        return page_count(self.total, self.query.page_size)
 
     @property
     def first(self) -> int:
@@ -106,7 +107,7 @@ class KeyList:
     def page(self, query: KeyQuery) -> KeyPage:
         windows, selection = self._open(), query.selection
         counts = self._rows.count(windows, selection)
-        pages = _pages(counts.of(selection.chosen), query.page_size)
+        pages = page_count(counts.of(selection.chosen), query.page_size)
         query = replace(query, page=min(max(query.page, 1), pages))
         cut = KeyCut(
             sort=query.sort,
@@ -153,7 +154,3 @@ class KeyList:
         ends = [window_end(window, windows.now, self._windows.zone) for window in Window]
         rows = (KeyRow(e, budget_view(e.daily), budget_view(e.monthly), *ends) for e in entries)
         return SomeKeys(tuple(rows), is_live)
-
-
-def _pages(total: int, page_size: int) -> int:
-    return max(1, -(-total // page_size))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import Account, Window
+from ai_gateway.domain.numbered_pages import page_count
 from ai_gateway.domain.spend_list import BudgetUse
 from ai_gateway.errors import BudgetUnavailable
 from ai_gateway.services.budget_view import BudgetView, BudgetWindows, budget_view
@@ -60,7 +61,7 @@ class LimitPage:
 
     @property
     def pages(self) -> int:
-        return _pages(self.total)
+        return page_count(self.total, PAGE_ROWS)
 
     @property
     def first(self) -> int:
@@ -86,7 +87,7 @@ class LimitList:
         """Raises `GatewayUnavailable`."""
         now, selection = self._clock(), query.selection
         everyone, own = self._rows.count(selection)
-        pages = _pages(own if selection.is_own_only else everyone)
+        pages = page_count(own if selection.is_own_only else everyone, PAGE_ROWS)
         query = replace(query, page=min(max(query.page, 1), pages))
         windows = LimitWindows(
             self._windows.open(selection.scope, Window.DAY, now),
@@ -127,7 +128,3 @@ def _accounts(one: LimitedSubject, windows: LimitWindows) -> tuple[Account, Acco
 
 def _counted(use: BudgetUse, counters: Counters) -> BudgetUse:
     return replace(use, spent=counters.spent, is_refused=counters.is_refused)
-
-
-def _pages(total: int) -> int:
-    return max(1, -(-total // PAGE_ROWS))

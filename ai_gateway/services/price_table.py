@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ai_gateway.domain.clock import Clock
+from ai_gateway.domain.numbered_pages import page_count
 from ai_gateway.domain.price_entries import NO_ENTRIES, EntryState, ModelKey, PriceEntry
 from ai_gateway.domain.price_lines import (
     EVERYTHING,
@@ -88,7 +89,7 @@ class PricePage:
 
     @property
     def pages(self) -> int:
-        return max(1, -(-self.total // self.query.page_size))
+        return page_count(self.total, self.query.page_size)
 
     @property
     def first(self) -> int:
@@ -116,7 +117,7 @@ class PriceTable:
         chosen = sorted_lines(
             filter(query.selection.has, lines), query.sort, is_descending=query.is_descending
         )
-        pages = max(1, -(-len(chosen) // query.page_size))
+        pages = page_count(len(chosen), query.page_size)
         query = replace(query, page=min(max(1, query.page), pages))
         start = (query.page - 1) * query.page_size
         counts = dict.fromkeys(LineStatus, 0)

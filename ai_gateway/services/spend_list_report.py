@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import BudgetState, Window, window_end, worse
 from ai_gateway.domain.money import ZERO, Money
+from ai_gateway.domain.numbered_pages import page_count
 from ai_gateway.domain.projection import projected_month
 from ai_gateway.domain.spend_list import (
     EVERYBODY,
@@ -91,7 +92,7 @@ class UserSpendPage:
 
     @property
     def pages(self) -> int:
-        return _pages(self.total, self.query.page_size)
+        return page_count(self.total, self.query.page_size)
 
     @property
     def first(self) -> int:
@@ -151,7 +152,7 @@ class SpendListReport:
         moment = self.moment()
         selection = query.selection
         counts = self._store.count(moment.windows, selection.search)
-        pages = _pages(counts.of(selection.chosen), query.page_size)
+        pages = page_count(counts.of(selection.chosen), query.page_size)
         query = replace(query, page=min(max(query.page, 1), pages))
         cut = PageCut(
             sort=query.sort,
@@ -193,7 +194,3 @@ def spend_row(user: UserBudgets) -> UserSpendRow:
         state=worse(daily.state, monthly.state),
         activity=user.activity,
     )
-
-
-def _pages(total: int, page_size: int) -> int:
-    return max(1, -(-total // page_size))
