@@ -43,10 +43,7 @@ class AlertRuleView(StaffView):
     permission = Permission.MANAGE_ALERTS
     title = "Rule"
     address = "alerts/rule"
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about one rule."""
-        return False
+    has_menu_entry = False  # it is about one rule
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -119,10 +116,7 @@ class AlertTestView(StaffView):
     permission = Permission.MANAGE_ALERTS
     title = "Test of the alerts"
     address = "alerts/test"
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is a step of the set-up."""
-        return False
+    has_menu_entry = False  # it is a step of the set-up
 
     @expose("/")
     def index(self) -> ResponseReturnValue:

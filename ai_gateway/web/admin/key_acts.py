@@ -38,10 +38,7 @@ class _KeyActView(StaffView):
     """A page that changes one thing about keys; the list leads here."""
 
     permission = Permission.MANAGE_KEYS
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about one key."""
-        return False
+    has_menu_entry = False  # it is about one key
 
     def show_secret(self, issued: IssuedKey, heading: str) -> Response:
         """The one answer with the secret in it; the headers keep it out of every store."""

@@ -19,10 +19,8 @@ class LangSmithView(StaffView):
     title = "LangSmith"
     group = "Analytics"
     address = "ai-analytics/langsmith"
+    has_menu_entry = False
     icon = "chart"
-
-    def is_visible(self) -> bool:
-        return False
 
     @expose("/")
     def index(self) -> Response:

@@ -52,10 +52,7 @@ class LimitEditView(StaffView):
     permission = Permission.MANAGE_LIMITS
     title = "Edit limits"
     address = "budgets/edit"
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about limits that were chosen."""
-        return False
+    has_menu_entry = False  # it is about limits that were chosen
 
     @expose("/")
     def index(self) -> ResponseReturnValue:

@@ -66,10 +66,7 @@ class _PauseActView(StaffView):
     """A page that sets or lifts one pause; it asks for more than the permission of the page."""
 
     permission = Permission.MANAGE_LIMITS
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about what was chosen."""
-        return False
+    has_menu_entry = False  # it is about what was chosen
 
     def asked(self) -> PauseTarget | Response:
         """What is meant; or the answer where that makes no sense or is not for this role."""

@@ -44,10 +44,7 @@ class PriceCalculatorView(StaffView):
     permission = Permission.VIEW_AI_ANALYTICS
     title = "Price calculator"
     address = "prices/calculator"
-
-    def is_visible(self) -> bool:
-        """The page of prices leads here."""
-        return False
+    has_menu_entry = False  # the page of prices leads here
 
     @expose("/")
     def index(self) -> str:

@@ -58,10 +58,7 @@ class PriceChangeView(StaffView):
     permission = Permission.MANAGE_PRICES
     title = "Change a price"
     address = "prices/change"
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about a model that was chosen."""
-        return False
+    has_menu_entry = False  # it is about a model that was chosen
 
     @expose("/")
     def index(self) -> Response:

@@ -185,7 +185,12 @@ class StaffAccess:
 
 
 class StaffView(StaffAccess, BaseView):
-    """A page of our own."""
+    """A page of our own; to one without `has_menu_entry` another page leads."""
+
+    has_menu_entry: ClassVar[bool] = True
+
+    def is_visible(self) -> bool:
+        return self.has_menu_entry
 
     def __init__(self) -> None:
         super().__init__(

@@ -31,9 +31,7 @@ class UserDetailView(StaffView):
     group = "Analytics"
     address = "ai-analytics/users/<int:user_id>"
     icon = "person"
-
-    def is_visible(self) -> bool:
-        return False
+    has_menu_entry = False
 
     @expose("/")
     def index(self, user_id: int) -> str | Response:

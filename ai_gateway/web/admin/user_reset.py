@@ -52,10 +52,7 @@ class UserResetView(StaffView):
     permission = Permission.RESET_USER_SPEND
     title = "Reset spend"
     address = "ai-analytics/users/reset"
-
-    def is_visible(self) -> bool:
-        """It has no place in the menu: it is about users who were chosen."""
-        return False
+    has_menu_entry = False  # it is about users who were chosen
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
