@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 from tests.seeding import PASSWORD, add_key, add_user
 from tests.sql_database import opened, sqlite_url
@@ -56,7 +57,7 @@ def test_deleting_asks_first_and_cancel_leaves_the_row(visit: Start, accounts: S
         expect(opener).to_be_focused()
     assert "amelia" in rows(page)
     opener.click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    follow(page.get_by_role("dialog").get_by_role("button", name="Delete"))
     expect(page.get_by_role("status").filter(has_text="1 user deleted.")).to_be_visible()
     assert rows(page) == ["admin", "ben", "chloe", "daniel"]
     assert seen.complaints == []
@@ -77,7 +78,7 @@ def test_a_bulk_action_reaches_the_chosen_rows_and_tells_what_it_could_not_do(
     dialog = page.get_by_role("dialog", name="Disable 2 users?")
     expect(dialog.get_by_role("listitem")).to_have_text(["ben", "daniel"])
     assert_accessible(page)
-    dialog.get_by_role("button", name="Disable").click()
+    follow(dialog.get_by_role("button", name="Disable"))
     expect(page.get_by_role("status").filter(has_text="2 users disabled.")).to_be_visible()
     states = page.locator("tbody td.corner").all_inner_texts()
     assert states == ["Enabled", "Enabled", "Disabled", "Enabled", "Disabled"]
@@ -92,15 +93,15 @@ def test_a_bulk_action_reaches_the_chosen_rows_and_tells_what_it_could_not_do(
 def test_accounts_work_without_scripts(visit: Start, accounts: Site) -> None:
     page = visit(accounts, java_script_enabled=False).page
     page.goto(LIST)
-    page.get_by_role("link", name="Delete ben").click()
-    page.get_by_role("link", name="Cancel").click()
+    follow(page.get_by_role("link", name="Delete ben"))
+    follow(page.get_by_role("link", name="Cancel"))
     assert "ben" in rows(page)
-    page.get_by_role("link", name="Delete ben").click()
-    page.get_by_role("button", name="Delete").click()
+    follow(page.get_by_role("link", name="Delete ben"))
+    follow(page.get_by_role("button", name="Delete"))
     assert "ben" not in rows(page)
-    page.get_by_role("link", name="Email").click()
+    follow(page.get_by_role("link", name="Email"))
     page.get_by_label("Username or email").fill("chl")
-    page.get_by_role("button", name="Show").click()
+    follow(page.get_by_role("button", name="Show"))
     assert rows(page) == ["chloe"]
 
 
@@ -116,11 +117,11 @@ def test_a_user_is_made_with_a_password_that_is_shown_once(visit: Start, account
     expect(page.get_by_role("alert")).to_contain_text("exists already")
     assert_accessible(page)
     page.get_by_label("Email").fill("eve@example.com")
-    page.get_by_role("button", name="Make this user").click()
+    follow(page.get_by_role("button", name="Make this user"))
     password = page.locator("#made-password").inner_text()
     assert len(password) >= 16
     assert_accessible(page)
-    page.get_by_role("link", name="I have stored it").click()
+    follow(page.get_by_role("link", name="I have stored it"))
     assert "eve" in rows(page)
     assert seen.complaints == [
         "Failed to load resource: the server responded with a status of 422 (UNPROCESSABLE ENTITY)"
@@ -190,7 +191,7 @@ def test_the_own_password_is_changed_by_everybody(
     page.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
     assert_accessible(page)
-    page.get_by_role("link", name="Back").click()
+    follow(page.get_by_role("link", name="Back"))
     page.locator("summary", has_text="Menu").click()
     page.get_by_role("button", name="Log out").click()
     log_in(page, "amelia", new)

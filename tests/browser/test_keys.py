@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 from tests.seeding import add_user
 from tests.sql_database import opened, sqlite_url
@@ -39,7 +40,7 @@ def test_a_key_is_made_rotated_and_revoked_and_its_secrets_are_seen_once(
     page.get_by_label("Owner").fill("amelia")
     page.get_by_label("Label").fill("laptop")
     assert_accessible(page)
-    page.get_by_role("button", name="Make the key").click()
+    follow(page.get_by_role("button", name="Make the key"))
     first = page.locator("#new-key").inner_text()
     assert first.startswith("agw_")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
@@ -52,10 +53,10 @@ def test_a_key_is_made_rotated_and_revoked_and_its_secrets_are_seen_once(
     dialog = page.get_by_role("dialog", name="Rotate “laptop” of amelia?")
     dialog.get_by_label("After 1 hour").check()
     assert_accessible(page)
-    dialog.get_by_role("button", name="Rotate").click()
+    follow(dialog.get_by_role("button", name="Rotate"))
     second = page.locator("#new-key").inner_text()
     assert (second[:13], second == first) == (first[:13], False)
-    page.get_by_role("link", name="I have stored it").click()
+    follow(page.get_by_role("link", name="I have stored it"))
     expect(page.get_by_text("Rotating", exact=True)).to_be_visible()
     page.get_by_role("link", name="Revoke laptop").click()
     dialog = page.get_by_role("dialog", name="Revoke “laptop” of amelia?")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 from tests.browser.waiting import until
 
@@ -49,7 +50,7 @@ def test_a_day_of_the_chart_leads_to_its_hours(visit: Start, full_site: Site) ->
     page = visit(full_site).page
     page.goto(OVERVIEW)
     page.locator("#usage").get_by_text("Show as table").click()
-    page.get_by_role("link", name="20 Nov", exact=True).click()
+    follow(page.get_by_role("link", name="20 Nov", exact=True))
     page.get_by_text("20 Nov 2026, UTC · amounts in USD").wait_for()
     page.locator("#usage").get_by_text("Show as table").click()
     assert page.locator("#usage tbody tr").count() == 24

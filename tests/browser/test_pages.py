@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 
 pytestmark = pytest.mark.browser
@@ -103,18 +104,18 @@ def test_filters_sorting_search_and_paging_work_without_scripts(
 ) -> None:
     page = visit(full_site, java_script_enabled=False).page
     page.goto(USERS)
-    page.get_by_role("link", name="Exceeded").click()
+    follow(page.get_by_role("link", name="Exceeded"))
     exceeded = page.locator("td.corner .badge--exceeded").count()
     assert page.locator("tbody tr").count() == exceeded > 0
-    page.get_by_role("link", name="All").click()
-    page.get_by_role("link", name="Email").click()
+    follow(page.get_by_role("link", name="All"))
+    follow(page.get_by_role("link", name="Email"))
     page.get_by_label("Rows on a page").select_option("25")
-    page.get_by_role("button", name="Show").click()
-    page.get_by_role("link", name="Next").click()
+    follow(page.get_by_role("button", name="Show"))
+    follow(page.get_by_role("link", name="Next"))
     assert re.search(r"sort=email&size=25&page=2$", page.url)
     assert page.locator("tbody tr").count() == 3
     page.get_by_label("Username or email").fill("liam")
-    page.get_by_role("button", name="Show").click()
+    follow(page.get_by_role("button", name="Show"))
     (name,) = page.locator("tbody th").all_inner_texts()
     assert name.startswith("liam.murphy")
 
@@ -124,7 +125,7 @@ def test_the_menu_on_a_phone_needs_no_script(visit: Start, full_site: Site) -> N
     page = visit(full_site, java_script_enabled=False, viewport=phone).page
     assert not page.get_by_role("link", name="Users").is_visible()
     page.locator("summary", has_text="Menu").click()
-    page.get_by_role("link", name="Users", exact=True).click()
+    follow(page.get_by_role("link", name="Users", exact=True))
     assert page.get_by_role("heading", level=1).inner_text() == "User spend"
     page.locator("summary", has_text="Menu").click()
     current = page.locator("[aria-current=page]:visible")
@@ -187,7 +188,7 @@ def test_bars_are_full_at_most_and_coloured_by_state(visit: Start, full_site: Si
 def test_the_back_button_restores_what_was_chosen(visit: Start, full_site: Site) -> None:
     page = visit(full_site).page
     page.goto(f"{OVERVIEW}?range=30d")
-    page.get_by_role("link", name="24 h").click()
+    follow(page.get_by_role("link", name="24 h"))
     chosen = page.get_by_role("navigation", name="Range").locator("[aria-current]")
     assert chosen.inner_text() == "24 h"
     page.go_back()
@@ -199,8 +200,7 @@ def test_back_and_forward_lead_between_the_pages_of_a_list(visit: Start, full_si
     page.goto(f"{USERS}?size=25")
     names = page.locator("tbody th")
     first = names.all_inner_texts()
-    page.get_by_role("link", name="Next").click()
-    page.wait_for_url("**page=2")
+    follow(page.get_by_role("link", name="Next"))
     second = names.all_inner_texts()
     page.go_back()
     assert names.all_inner_texts() == first

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site, running_site
 from tests.seeding import NOW, add_usage, add_user
 
@@ -74,7 +75,7 @@ def test_every_page_of_prices_fits_a_phone_and_works_without_scripts(
     assert page.locator("[data-result]").inner_text() == "$0.15"
     page.goto(f"{PRICES}change/?provider=openai&model=gpt-4o")
     page.get_by_label("Output").fill("dear")
-    page.get_by_role("button", name="Set the price").click()
+    follow(page.get_by_role("button", name="Set the price"))
     assert "such as 0.15" in page.locator(".field__error").inner_text()
 
 

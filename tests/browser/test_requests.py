@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 
 pytestmark = pytest.mark.browser
@@ -23,7 +24,7 @@ def test_a_filtered_list_leads_to_one_charge_and_back(
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Provider", exact=True).fill("lab")
     page.get_by_label("Outcome").select_option("Success")
-    page.get_by_role("button", name="Show").click()
+    follow(page.get_by_role("button", name="Show"))
     expect(page.get_by_role("list", name="Filters in use")).to_contain_text("at lab")
     rows = page.locator("tr[data-request-id]")
     found = rows.evaluate_all("all => all.map((row) => row.dataset.requestId)")
@@ -32,7 +33,7 @@ def test_a_filtered_list_leads_to_one_charge_and_back(
     with started.value.path().open(newline="") as file:
         downloaded = [row["request_id"] for row in csv.DictReader(file)]
     assert downloaded == found[::-1]
-    rows.first.get_by_role("link", name=found[0]).click()
+    follow(rows.first.get_by_role("link", name=found[0]))
     page.wait_for_url(f"**{LIST}{found[0]}/")
     lines = page.locator("[data-pico-usd]").evaluate_all(
         "all => all.map((one) => Number(one.dataset.picoUsd))"

@@ -9,6 +9,7 @@ from ai_gateway.services.health import LiveState
 from ai_gateway.services.sign_in import IDLE_TIME
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Gallery, Visit
+from tests.browser.following import follow
 from tests.browser.gallery import ADDRESS
 from tests.browser.waiting import until
 from tests.seeding import NOW
@@ -325,7 +326,7 @@ def test_a_custom_range_keeps_the_rest_of_the_address(visit: Start, gallery: Gal
     page.locator("summary", has_text="Custom").click()
     page.get_by_label("From").fill("2026-11-01")
     page.get_by_label("To, inclusive").fill("2026-11-23")
-    page.get_by_role("button", name="Apply").click()
+    follow(page.get_by_role("button", name="Apply"))
     assert page.url.endswith("?sort=user&range=custom&from=2026-11-01&to=2026-11-23")
 
 
