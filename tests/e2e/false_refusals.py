@@ -83,8 +83,8 @@ def measure(operator: Operator, kind: str) -> tuple[Caller, Figures]:
 def _cost_of_one(operator: Operator) -> int:
     caller = operator.new_caller()
     answer = caller.ask("openai", SAMPLE, **CAPS["capped"])
+    assert answer.status == 200, answer
     (entry,) = caller.booked_once(1)
-    assert answer.status == 200
     return int(entry["cost_nano_usd"])
 
 
