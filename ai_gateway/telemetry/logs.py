@@ -12,6 +12,7 @@ from ai_gateway.telemetry.observer import LocalCall, SettledCall
 logger = logging.getLogger("ai_gateway.calls")
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_JSON = json.JSONEncoder(default=str)
 
 
 def configure_logging(level: str, style: Literal["auto", "text", "json"]) -> None:
@@ -41,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str)
+        return _JSON.encode(fields)
 
 
 class TextFormatter(logging.Formatter):
@@ -63,13 +64,21 @@ def _one_line(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
+class CallRecord(logging.LogRecord):
+    """What a summary line says, in one piece; no line tells where in the code it was written."""
+
+    def __init__(self, event: str, fields: dict[str, Any]) -> None:
+        super().__init__(logger.name, logging.INFO, "", 0, event, (), None)
+        self.fields = fields
+
+
 class CallLog:
     """The listener that writes the summary line."""
 
     def answered_locally(self, fact: LocalCall) -> None:
-        logger.info(
+        _write(
             "call_refused" if fact.reason else "call_answered",
-            extra={
+            {
                 "request_id": fact.request_id,
                 "operation": fact.operation,
                 "outcome": fact.outcome,
@@ -79,9 +88,9 @@ class CallLog:
 
     def settled(self, fact: SettledCall) -> None:
         call, finished = fact.call, fact.finished
-        logger.info(
+        _write(
             "call_settled",
-            extra={
+            {
                 "request_id": call.request_id,
                 "user_id": call.user_id,
                 "key_id": call.key_id,
@@ -99,7 +108,14 @@ class CallLog:
         )
 
 
+def _write(event: str, fields: dict[str, Any]) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        logger.handle(CallRecord(event, fields))
+
+
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    if isinstance(record, CallRecord):
+        return record.fields
     return {
         name: str(value) if isinstance(value, str) else value
         for name, value in vars(record).items()

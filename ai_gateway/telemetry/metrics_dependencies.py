@@ -2,7 +2,9 @@
 
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Gauge
+
+from ai_gateway.telemetry.metrics_kinds import Counter, Histogram, Summary
 
 DEPENDENCY_BUCKETS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),

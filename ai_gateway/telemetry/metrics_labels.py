@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry
 
 from ai_gateway.domain.call import AdmittedCall
+from ai_gateway.telemetry.metrics_kinds import Counter, Histogram, Summary
 
 NO_MODEL = ""
 OTHER_MODEL = "other"
@@ -14,7 +15,7 @@ OTHER_MODEL = "other"
 MOST_PAIRS = 60
 """Of provider and model, in one worker: with some 125 series each they stay below 10,000."""
 
-Child = TypeVar("Child", Counter, Gauge, Histogram, Summary)
+Child = TypeVar("Child", Counter, Histogram, Summary)
 
 
 class Kept(dict[tuple[str, ...], Child], Generic[Child]):

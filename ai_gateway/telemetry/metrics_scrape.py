@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from ai_gateway.telemetry.metrics_files import take_room
+from ai_gateway.telemetry.metrics_values import SlotValues
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -37,8 +38,7 @@ def shared_folder(slot: int | None) -> Path | None:
         return None
     folder = Path(name)
     if take_room(folder, slot):
-        by_slot = prometheus_values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-        prometheus_values.ValueClass = by_slot
+        prometheus_values.ValueClass = SlotValues(folder, slot)
     return folder
 
 

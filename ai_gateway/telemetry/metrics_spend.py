@@ -6,13 +6,14 @@ Every call counts once, when it is settled; so do the decisions that let it in.
 from collections.abc import Mapping
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from ai_gateway.domain.call import Outcome, PriceStatus
 from ai_gateway.domain.limits import Scope
 from ai_gateway.domain.money import NANO_PER_USD
 from ai_gateway.domain.pricing import SEARCH_KIND
 from ai_gateway.domain.usage import Confidence, UsageStatus
+from ai_gateway.telemetry.metrics_kinds import Counter, Histogram
 from ai_gateway.telemetry.metrics_traffic import METERED
 from ai_gateway.telemetry.observer import LocalCall, SettledCall
 

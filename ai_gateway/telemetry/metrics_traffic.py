@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from ai_gateway.domain.call import (
     FinishedCall,
@@ -12,6 +12,7 @@ from ai_gateway.domain.call import (
     UpstreamResult,
 )
 from ai_gateway.errors import CallAlreadyMade, CallStillRunning, IdempotencyKeyReused
+from ai_gateway.telemetry.metrics_kinds import Counter, Histogram
 from ai_gateway.telemetry.metrics_labels import NO_MODEL, Kept
 from ai_gateway.telemetry.observer import LocalCall, SettledCall
 

@@ -158,6 +158,27 @@ def test_settled_call_is_one_line_of_facts(caplog: pytest.LogCaptureFixture) -> 
     }
 
 
+def test_settled_call_is_the_same_facts_for_a_reader(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ai_gateway.calls")
+    CallLog().settled(settled_call())
+    (record,) = caplog.records
+    line = TextFormatter().format(record)
+    assert " info    call_settled request_id=req_1 user_id=7 " in line
+    assert line.endswith(
+        " outcome=success input_tokens=100 output_tokens=50 cost_usd=0.0000006"
+        " confidence=reported latency_ms=17"
+    )
+
+
+def test_calls_have_no_line_where_the_level_is_above_theirs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "ai_gateway.calls")
+    CallLog().settled(settled_call())
+    CallLog().answered_locally(LocalCall("req_1", Operation.CHAT, Outcome.SUCCESS, ""))
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(("reason", "event"), [("", "call_answered"), ("user_day", "call_refused")])
 def test_local_answer_is_one_line_of_facts(
     caplog: pytest.LogCaptureFixture, reason: str, event: str

@@ -28,12 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """That of the workers' files."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     yield tmp_path
-    end_worker()
     prometheus_values.ValueClass = prometheus_values.MutexValue
-
-
-def end_worker() -> None:
-    prometheus_values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
 
 
 # Labels
@@ -158,7 +153,6 @@ def test_restarts_leave_neither_files_nor_series_and_no_counter_falls(folder: Pa
         if number >= WORKERS:
             assert series(text) == known
             assert samples_of(text, "ai_gateway_workers") == {(): WORKERS}
-        end_worker()
         if number < RESTARTS - 1 and number >= WORKERS - 1:
             bury((number + 1) % WORKERS, folder)
     assert {file.name for file in folder.iterdir()} == files

@@ -25,7 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """That of the workers' files."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     yield tmp_path
-    prometheus_values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
     prometheus_values.ValueClass = prometheus_values.MutexValue
 
 
@@ -65,7 +64,6 @@ def test_files_have_no_holes_and_never_grow(folder: Path) -> None:
 
 def test_counts_of_an_earlier_worker_of_the_slot_stay(folder: Path) -> None:
     Metrics(0).workers.refusals_lost(5)
-    prometheus_values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
     assert samples(Metrics(0), "ai_gateway_refusals_lost_total") == {(): 5}
 
 
