@@ -9,6 +9,7 @@ from flask_migrate import upgrade
 from ai_gateway.cli.options import Commands, one_line_errors, with_context
 from ai_gateway.domain.audit import COMMAND_LINE
 from ai_gateway.errors import GatewayUnavailable
+from ai_gateway.serve.collector import spare_what_is_loaded
 from ai_gateway.services.bookkeeping import Bookkeeper
 from ai_gateway.services.key_admin import KeyRequest
 from ai_gateway.services.key_rules import KeyOptions
@@ -23,6 +24,7 @@ def bookkeeper_command(commands: Commands) -> click.Command:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         _check_policy(worker)
+        spare_what_is_loaded()
         with one_line_errors():
             worker.run()
 
