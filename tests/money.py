@@ -22,18 +22,11 @@ from ai_gateway.domain.call import (
 )
 from ai_gateway.domain.idempotency import FirstCall, IdempotencyKey
 from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.domain.limits import (
-    BUDGETS,
-    NO_LIMIT,
-    Limit,
-    LimitKind,
-    accounts_of,
-)
+from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, LimitKind, accounts_of, forget_at
 from ai_gateway.domain.money import Money
 from ai_gateway.domain.outbox import OutboxEntry
 from ai_gateway.domain.usage import Confidence, Usage, UsageStatus
 from ai_gateway.domain.virtual_key import KeyStatus
-from ai_gateway.services.admission import forget_at
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import Denied, Floor, Granted, Meter, ReserveRequest, Stale
 from ai_gateway.stores.outbox import Outbox, PublishedState

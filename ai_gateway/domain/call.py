@@ -224,7 +224,7 @@ class FinishedCall:
             cancellations=int(self.outcome is Outcome.CANCELLED),
             unpriced=int(self.price_status is PriceStatus.UNPRICED),
             latency_ms=self.latency_ms,
-            **{name: getattr(self.usage, name) for name in USAGE_FIELDS},
+            **dict(zip(USAGE_FIELDS, self.usage.counts(), strict=True)),
         )
 
 

@@ -3,9 +3,10 @@
 `BUDGETS` is the one table: scripts, commands, forms and labels derive from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.money import ZERO, Money
@@ -101,12 +102,15 @@ class Account:
     subject_id: int
     window: Window
     window_id: str
+    name: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.scope}:{self.subject_id}:{self.window_id}"
+    def __post_init__(self) -> None:
+        # Made once: each script asks for it, and callers come again.
+        name = f"{self.scope}:{self.subject_id}:{self.window_id}"
+        object.__setattr__(self, "name", name)
 
 
+@lru_cache(maxsize=4096)
 def account_from_name(name: str) -> Account:
     """Read back what `Account.name` wrote."""
     scope, subject_id, window_id = name.split(":")
@@ -118,6 +122,14 @@ def window_id(window: Window, moment: datetime, zone: ZoneInfo) -> str:
     """Name the calendar window that holds `moment` in the reporting zone."""
     local = moment.astimezone(zone)
     return f"{local:%Y-%m-%d}" if window is Window.DAY else f"{local:%Y-%m}"
+
+
+def quarter_of(moment: datetime) -> datetime:
+    """The quarter of an hour that holds a moment: in no zone does an hour or a window end inside.
+
+    What is found out about its zone can be kept for all moments in it.
+    """
+    return moment.replace(minute=moment.minute - moment.minute % 15, second=0, microsecond=0)
 
 
 def window_start(window: Window, moment: datetime, zone: ZoneInfo) -> datetime:
@@ -140,10 +152,30 @@ def accounts_of(
     subjects: dict[Scope, int], moment: datetime, zone: ZoneInfo
 ) -> tuple[Account, ...]:
     """The accounts that a call touches, in the order of `BUDGETS`."""
-    return tuple(
-        Account(b.scope, subjects[b.scope], b.window, window_id(b.window, moment, zone))
-        for b in BUDGETS
+    local = moment.astimezone(zone)
+    return _accounts(
+        tuple([subjects[b.scope] for b in BUDGETS]), local.year, local.month, local.day
     )
+
+
+@lru_cache(maxsize=4096)
+def _accounts(subject_ids: tuple[int, ...], year: int, month: int, day: int) -> tuple[Account, ...]:
+    """The same objects for all calls of a key on one day: they are kept for minutes afterwards."""
+    names = {Window.DAY: f"{year:04}-{month:02}-{day:02}", Window.MONTH: f"{year:04}-{month:02}"}
+    return tuple(
+        Account(b.scope, subject_id, b.window, names[b.window])
+        for b, subject_id in zip(BUDGETS, subject_ids, strict=True)
+    )
+
+
+def forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """When each account may go: two windows' ends later, so that late settles still find it."""
+    return _forget_at(quarter_of(moment), zone)
+
+
+@lru_cache(maxsize=64)
+def _forget_at(quarter: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+    return tuple(window_end(b.window, window_end(b.window, quarter, zone), zone) for b in BUDGETS)
 
 
 def state_of(spent: Money, limit: Limit, *, is_refused: bool) -> BudgetState:

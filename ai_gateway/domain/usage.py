@@ -4,6 +4,7 @@
 `output_tokens` holds the reasoning. The parts are subsets; `disjoint()` cuts them apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from operator import add, attrgetter
@@ -48,7 +49,11 @@ class Usage:
     web_searches: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*map(add, _counts(self), _counts(other)))
+        return Usage(*map(add, self.counts(), other.counts()))
+
+    def counts(self) -> tuple[int, ...]:
+        """All of them, in the order of the fields."""
+        return _counts(self)
 
     def disjoint(self) -> dict[str, int]:
         """Cut the counts into parts that add up to input + output; the keys are metric labels."""
@@ -107,7 +112,7 @@ class Usage:
         return Usage(**counts)
 
 
-_counts = attrgetter(*(field.name for field in fields(Usage)))
+_counts: Callable[[Usage], tuple[int, ...]] = attrgetter(*(f.name for f in fields(Usage)))
 
 
 @dataclass(frozen=True, slots=True)

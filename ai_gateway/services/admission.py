@@ -5,14 +5,20 @@ Nothing has gone to a provider when this raises, so that every refusal is free.
 
 from collections import deque
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.call import AdmittedCall, AskedCall, Tally, never_sent
 from ai_gateway.domain.exchange import IncomingCall
 from ai_gateway.domain.idempotency import FirstCall, IdempotencyKey, idempotency_key, repeated
-from ai_gateway.domain.limits import BUDGETS, NO_LIMIT, Limit, Scope, accounts_of, window_end
+from ai_gateway.domain.limits import (
+    BUDGETS,
+    NO_LIMIT,
+    Limit,
+    Scope,
+    accounts_of,
+    forget_at,
+    window_end,
+)
 from ai_gateway.domain.money import ZERO, Money
 from ai_gateway.domain.pricing import HoldPlan, PriceRow, cost_of, plan_hold
 from ai_gateway.domain.usage import Usage
@@ -259,18 +265,6 @@ class WorstCase:
             asked_tokens=self.plan.output_tokens,
             affordable_tokens=self.plan.affordable_output_tokens(room),
         )
-
-
-def forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
-    """When each account may go: two windows' ends later, so that late settles still find it."""
-    # No window ends inside a quarter of an hour, in any zone.
-    quarter = moment.minute - moment.minute % 15
-    return _forget_at(moment.replace(minute=quarter, second=0, microsecond=0), zone)
-
-
-@lru_cache(maxsize=64)
-def _forget_at(moment: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
-    return tuple(window_end(b.window, window_end(b.window, moment, zone), zone) for b in BUDGETS)
 
 
 def _refusal(call: AdmittedCall, denied: Denied, worst: WorstCase, zone: ZoneInfo) -> Refusal:

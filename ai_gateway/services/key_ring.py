@@ -51,10 +51,11 @@ class KeyRing:
             raise InvalidKey("invalid" if credential else "missing")
         digest = digest_key(presented, self._pepper)
         known = None if fresh else self._known.get(presented.key_id)
-        if known is None or self._fault(known, digest) is not None:
+        fault = self._fault(known, digest)
+        if fault is not None:
             # What this worker remembers may be old: a refusal is only given by a fresh copy.
             known = self.reload(presented.key_id)
-        fault = self._fault(known, digest)
+            fault = self._fault(known, digest)
         if known is None or fault is not None:
             raise InvalidKey(fault or "invalid")
         return known

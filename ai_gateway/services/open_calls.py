@@ -102,6 +102,8 @@ class OpenCalls:
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
+        if self._thread is not None:
+            return
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="open-calls", daemon=True)

@@ -8,8 +8,9 @@ import logging
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.call import AdmittedCall, FinishedCall
+from ai_gateway.domain.limits import forget_at
 from ai_gateway.domain.money import ZERO, Money
-from ai_gateway.services.admission import Admitted, forget_at
+from ai_gateway.services.admission import Admitted
 from ai_gateway.services.settlement import SettlementMemory
 from ai_gateway.stores.lost_records import Adopted, LostRecords
 from ai_gateway.stores.meter import Floor, Meter
@@ -64,8 +65,8 @@ class Recovery:
         Raises `GatewayUnavailable` while SQL or Redis is away; what is left waits.
         """
         while self._memory.lost:
-            admitted, finished = self._memory.lost[0]
-            if not self._settle_again(admitted.call, finished):
+            call, finished = self._memory.lost[0]
+            if not self._settle_again(call, finished):
                 return
             self._memory.lost.popleft()
 

@@ -5,11 +5,11 @@ A settlement that Redis does not acknowledge stays in this worker's backlog unti
 
 import logging
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from time import monotonic, perf_counter
 
-from ai_gateway.domain.call import FinishedCall, Outcome, StreamSide
+from ai_gateway.domain.call import AdmittedCall, FinishedCall, Outcome, StreamSide
 from ai_gateway.domain.clock import Clock
 from ai_gateway.domain.limits import BUDGETS, Scope
 from ai_gateway.domain.money import Money
@@ -43,11 +43,11 @@ class Timing:
     answered: float | None = None
 
     def sent_now(self) -> "Timing":
-        return replace(self, sent=perf_counter())
+        return Timing(self.started, self.first_content, perf_counter(), self.answered)
 
     def answered_now(self) -> "Timing":
         """The head of a good answer is there."""
-        return replace(self, answered=perf_counter())
+        return Timing(self.started, self.first_content, self.sent, perf_counter())
 
     def overhead_us(self, settling: float) -> int | None:
         """What the gateway took for itself: before the call was sent on, and since `settling`.
@@ -66,8 +66,11 @@ class Timing:
 
     def told(self, working: Working, output_cap: int | None, upstream: str) -> Working:
         """The arithmetic of a charge, with what else explains the call."""
-        return replace(
-            working,
+        return Working(
+            working.basis,
+            working.lines,
+            working.stated,
+            working.wanted,
             output_cap=output_cap,
             sent_ms=self.since_start_ms(self.sent),
             answered_ms=self.since_start_ms(self.answered),
@@ -85,25 +88,25 @@ class SettlementMemory:
     """
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, Admitted, FinishedCall]] = deque(maxlen=MEMORY_CALLS)
-        self.lost: deque[tuple[Admitted, FinishedCall]] = deque()
+        self._recent: deque[tuple[float, AdmittedCall, FinishedCall]] = deque(maxlen=MEMORY_CALLS)
+        self.lost: deque[tuple[AdmittedCall, FinishedCall]] = deque()
 
-    def keep(self, admitted: Admitted, finished: FinishedCall, *, is_booked: bool) -> None:
+    def keep(self, call: AdmittedCall, finished: FinishedCall, *, is_booked: bool) -> None:
         if not is_booked:
-            self.lost.append((admitted, finished))
+            self.lost.append((call, finished))
             return
         now = monotonic()
-        self._recent.append((now, admitted, finished))
+        self._recent.append((now, call, finished))
         while self._recent[0][0] < now - MEMORY_SECONDS:
             self._recent.popleft()
 
     def recent(self) -> list[str]:
         """The request ids of what Redis has acknowledged."""
-        return [admitted.call.request_id for _, admitted, _ in self._recent]
+        return [call.request_id for _, call, _ in self._recent]
 
     def doubt_all(self) -> None:
         """Redis may have lost any of it: all has to be compared with the ledger."""
-        self.lost.extend((admitted, finished) for _, admitted, finished in self._recent)
+        self.lost.extend((call, finished) for _, call, finished in self._recent)
         self._recent.clear()
 
 
@@ -122,7 +125,7 @@ class Settlement:
         self._charging = Charging(counter)
         self._observers = observers
         self._clock = clock
-        self._backlog: deque[tuple[Admitted, FinishedCall]] = deque()
+        self._backlog: deque[tuple[AdmittedCall, FinishedCall]] = deque()
         self._backlog_lock = Lock()
         self.memory = SettlementMemory()
 
@@ -157,7 +160,7 @@ class Settlement:
             working=timing.told(charge.working, admitted.call.output_cap, upstream),
         )
         with self._backlog_lock:
-            self._backlog.append((admitted, finished))
+            self._backlog.append((admitted.call, finished))
         self.work_off()
         fact = SettledCall(
             admitted.call,
@@ -178,14 +181,14 @@ class Settlement:
             with self._backlog_lock:
                 if not self._backlog:
                     return 0
-                admitted, finished = self._backlog.popleft()
+                call, finished = self._backlog.popleft()
             try:
-                is_known = self._meter.settle(admitted.call, finished)
+                is_known = self._meter.settle(call, finished)
             except BudgetUnavailable:
                 with self._backlog_lock:
-                    self._backlog.appendleft((admitted, finished))
+                    self._backlog.appendleft((call, finished))
                 return len(self._backlog)
-            self.memory.keep(admitted, finished, is_booked=is_known)
+            self.memory.keep(call, finished, is_booked=is_known)
 
 
 def _plain(name: str | None) -> str | None:

@@ -17,7 +17,10 @@ _TALLY_VALUES = attrgetter(*TALLY_FIELDS)
 
 
 def tally_text(tally: Tally) -> str:
-    return ",".join([str(min(count, MOST_EXACT)) for count in _TALLY_VALUES(tally)])
+    counts = _TALLY_VALUES(tally)
+    if max(counts) > MOST_EXACT:
+        counts = tuple(min(count, MOST_EXACT) for count in counts)
+    return ",".join(map(str, counts))
 
 
 def call_facts(call: AdmittedCall) -> dict[str, object]:

@@ -15,6 +15,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, cast
 
+import hiredis
 import redis
 from redis.commands.core import Script
 
@@ -96,8 +97,9 @@ class GroupCommit:
             return self._ask(command)
 
     def _ask(self, command: Sequence[str | int]) -> Any:
-        connection = self._connection or self._make_connection()
-        ask = _Ask(b"".join(connection.pack_command(*command)), monotonic() + self._seconds)
+        # Without redis-py's look at each argument: the scripts get words and numbers alone.
+        packed = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # of any length
+        ask = _Ask(packed, monotonic() + self._seconds)
         try:
             if not self._leads(ask):
                 ask.wait()

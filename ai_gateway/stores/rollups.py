@@ -6,13 +6,13 @@ A late correction is a difference like any other; only the first entry of a call
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from math import floor, log
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ai_gateway.domain.call import TALLY_FIELDS
-from ai_gateway.domain.limits import Window, window_start
+from ai_gateway.domain.limits import Window, quarter_of, window_start
 from ai_gateway.domain.outbox import OutboxEntry
 
 CALL = "call"
@@ -31,8 +31,12 @@ Row = dict[str, Any]
 
 def local_hour(moment: datetime, zone: ZoneInfo) -> datetime:
     """The UTC instant at which the hour of `moment` began on the clocks of `zone`."""
-    local = moment.astimezone(zone)
-    return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return _hour_of(quarter_of(moment), zone)
+
+
+@lru_cache(maxsize=256)
+def _hour_of(quarter: datetime, zone: ZoneInfo) -> datetime:
+    return quarter.astimezone(zone).replace(minute=0).astimezone(UTC)
 
 
 def by_hour(calls: Sequence[OutboxEntry], zone: ZoneInfo) -> list[Row]:
@@ -52,7 +56,12 @@ def by_model_day(calls: Sequence[OutboxEntry], zone: ZoneInfo) -> list[Row]:
 
 
 def _local_day(moment: datetime, zone: ZoneInfo) -> datetime:
-    return window_start(Window.DAY, moment, zone)
+    return _day_of(quarter_of(moment), zone)
+
+
+@lru_cache(maxsize=256)
+def _day_of(quarter: datetime, zone: ZoneInfo) -> datetime:
+    return window_start(Window.DAY, quarter, zone)
 
 
 def _summed(
@@ -64,10 +73,11 @@ def _summed(
     sums: dict[tuple[Any, ...], Row] = {}
     for call in calls:
         key = (start_of(call.admitted_at), *(call.words[name] for name in names))
-        row = sums.setdefault(key, dict.fromkeys(HOUR_SUMS, 0))
+        row = sums.get(key) or sums.setdefault(key, dict.fromkeys(HOUR_SUMS, 0))
         row["cost_nano_usd"] += call.cost
         for name, count in call.tally.items():
-            row[name] += count
+            if count:  # most are 0
+                row[name] += count
     return [dict(zip((start_name, *names), key, strict=True)) | row for key, row in sums.items()]
 
 
@@ -77,7 +87,7 @@ def by_account(entries: Iterable[OutboxEntry]) -> list[Row]:
     for entry in entries:
         for account in entry.accounts:
             key = account.scope.value, account.subject_id, account.window_id
-            row = rows.setdefault(key, account_row(key))
+            row = rows.get(key) or rows.setdefault(key, account_row(key))
             row["spent_nano_usd"] += entry.cost
             if entry.kind == CALL:
                 row["cost_nano_usd"] += entry.cost

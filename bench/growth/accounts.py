@@ -14,8 +14,7 @@ from statistics import median
 import redis
 
 from ai_gateway.domain.key_record import KeyRecord
-from ai_gateway.domain.limits import Scope, accounts_of
-from ai_gateway.services.admission import forget_at
+from ai_gateway.domain.limits import Scope, accounts_of, forget_at
 from ai_gateway.stores import redis_keys
 from ai_gateway.stores.meter import ReserveRequest
 from ai_gateway.stores.redis_client import connect

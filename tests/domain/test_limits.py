@@ -18,6 +18,8 @@ from ai_gateway.domain.limits import (
     Window,
     account_from_name,
     accounts_of,
+    forget_at,
+    quarter_of,
     state_of,
     window_end,
     window_id,
@@ -211,6 +213,26 @@ def test_bounds_of_windows_are_told_in_utc() -> None:
     moment, zone = at("2026-11-25T12:00+09:00"), ZoneInfo("Asia/Kolkata")
     assert window_start(Window.DAY, moment, zone).tzinfo is UTC
     assert window_end(Window.MONTH, moment, zone).tzinfo is UTC
+
+
+@given(st.sampled_from(Window), MOMENTS, st.sampled_from(ZONES))
+def test_no_window_ends_inside_a_quarter_of_an_hour(
+    window: Window, moment: datetime, zone: ZoneInfo
+) -> None:
+    quarter = quarter_of(moment)
+    assert timedelta() <= moment - quarter < timedelta(minutes=15)
+    assert window_start(window, quarter, zone) == window_start(window, moment, zone)
+
+
+def test_account_is_kept_until_its_next_window_is_over() -> None:
+    moments = forget_at(at("2050-01-15T12:00Z"), ZoneInfo("UTC"))
+    assert [moment.isoformat()[:10] for moment in moments] == [
+        "2050-03-01",
+        "2050-01-17",
+        "2050-03-01",
+        "2050-01-17",
+        "2050-03-01",
+    ]
 
 
 def test_call_touches_an_account_of_every_budget_in_their_order() -> None:

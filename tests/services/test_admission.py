@@ -24,7 +24,6 @@ from ai_gateway.services.admission import (
     STALE_REPEATS,
     Admission,
     AdmissionRules,
-    forget_at,
 )
 from ai_gateway.services.key_ring import KeyRing
 from ai_gateway.stores.outbox import Outbox
@@ -500,16 +499,6 @@ def test_accounts_are_those_of_the_moment_of_admission(bench: Workbench) -> None
     admitted = bench.admit(bench.make_key(user_id=7))
     assert admitted.call.accounts[1].name == "user:7:2050-01-15"
     assert admitted.call.accounts[0].scope is Scope.INSTALLATION
-
-
-def test_account_is_kept_until_its_next_window_is_over() -> None:
-    assert [moment.isoformat()[:10] for moment in forget_at(NOW, ZONE)] == [
-        "2050-03-01",
-        "2050-01-17",
-        "2050-03-01",
-        "2050-01-17",
-        "2050-03-01",
-    ]
 
 
 def test_key_that_is_gone_is_forgotten(bench: Workbench, redis_client: redis.Redis) -> None:

@@ -80,7 +80,7 @@ class Worker:
     def settle(self, call: AdmittedCall, cost: int) -> FinishedCall:
         finished = finished_call(cost)
         is_booked = self.meter.settle(call, finished)
-        self.memory.keep(admitted(call), finished, is_booked=is_booked)
+        self.memory.keep(call, finished, is_booked=is_booked)
         return finished
 
     def book(self) -> None:

@@ -287,7 +287,7 @@ def test_call_that_redis_forgot_is_remembered_to_be_compared_with_the_ledger(
     bench.client.flushall()
     settle(bench, admitted, told(UsageStatus.EXACT))
     ((lost, finished),) = bench.settlement.memory.lost
-    assert (lost, finished.cost) == (admitted, COST)
+    assert (lost, finished.cost) == (admitted.call, COST)
     assert bench.settlement.work_off() == 0
 
 
@@ -297,7 +297,7 @@ def test_what_was_booked_is_remembered_for_a_redis_that_goes_back(bench: Workben
     before = len(bench.settlement.memory.lost)
     bench.settlement.memory.doubt_all()
     assert before == 0
-    assert [lost for lost, _ in bench.settlement.memory.lost] == [admitted]
+    assert [lost for lost, _ in bench.settlement.memory.lost] == [admitted.call]
 
 
 @pytest.fixture
