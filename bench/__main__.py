@@ -37,11 +37,11 @@ class Size:
 
 
 WHOLE = Size(
-    CallingSize(3, 3.0, 15.0, (1, 16, MAIN_CONNECTIONS, 64), 100_000, 180),
+    CallingSize(3, 3.0, 15.0, (1, 16, MAIN_CONNECTIONS, 64), 25_000, 100_000, 240),
     StreamingSize(3, 3.0, (100, 1000, 5000)),
 )
 QUICK = Size(
-    CallingSize(1, 1.0, 2.0, (1, MAIN_CONNECTIONS), 2_000, 10),
+    CallingSize(1, 1.0, 2.0, (1, MAIN_CONNECTIONS), 0, 2_000, 10),
     StreamingSize(1, 1.0, (100, 500), first_events=30),
 )
 

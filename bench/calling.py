@@ -22,19 +22,23 @@ TOLERATED_FAILURES = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How long to measure; ours has had `drift_calls` in the end, if so many fit into the time."""
+    """How long to measure; in the end ours gets `drift_calls` more, if so many fit into the time.
+
+    Before them it gets `settled_calls`, so that what it remembers of its last calls is full.
+    """
 
     rounds: int
     seconds: float
     warm_up_seconds: float
     connections: Sequence[int]
+    settled_calls: int
     drift_calls: int
     drift_seconds: float
 
 
 @dataclass(slots=True)
 class Watched:
-    """A server, with its memory when it had warmed up and the calls since."""
+    """A server, with its memory when it was warm and the calls since."""
 
     server: Server
     first_mb: Mapping[str, float]
@@ -72,12 +76,14 @@ class Calling:
         """Give each server's memory, that of one after as many more calls as were asked for."""
         for watched in self._watched:
             if watched.server.name == name:
-                self._call_on(watched)
+                deadline = time.monotonic() + self._size.drift_seconds
+                self._call_on(watched, self._size.settled_calls, deadline)
+                watched.first_mb, watched.calls = watched.server.processes.megabytes(), 0
+                self._call_on(watched, self._size.drift_calls, deadline)
         return [watched.memory() for watched in self._watched]
 
-    def _call_on(self, watched: Watched) -> None:
-        deadline = time.monotonic() + self._size.drift_seconds
-        while (left := self._size.drift_calls - watched.calls) > 0 and time.monotonic() < deadline:
+    def _call_on(self, watched: Watched, calls: int, deadline: float) -> None:
+        while (left := calls - watched.calls) > 0 and time.monotonic() < deadline:
             say(f"memory: {watched.server.name}, {watched.calls} of {watched.calls + left} calls")
             plan = _plan(watched.server, MAIN_CONNECTIONS, calls=left, seconds=20.0)
             watched.calls += len(load.run(plan).latencies_us)

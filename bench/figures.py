@@ -73,7 +73,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory in MB when the server had warmed up, and after so many calls."""
+    """Memory in MB when the server was warm, and after so many calls more."""
 
     server: str
     calls: int

@@ -1,5 +1,6 @@
 """What the bench installs for itself: once, below a folder that git does not see."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -24,17 +25,27 @@ WAY_OUT = (
 
 
 def python_packages(name: str, wanted: Path) -> Path:
-    """Give the folder of programs of an environment that has what the list `wanted` names."""
-    folder = CACHE / name
+    """Give the folder of programs of an environment that has what the list `wanted` names.
+
+    It is one of the Python that runs the bench, so that all in Python are served by the same.
+    """
+    folder = CACHE / f"{name}-{_interpreter()}"
     if not _is_current(folder, wanted):
         say(f"installing {name} from PyPI into {folder}")
         shutil.rmtree(folder, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(folder)])
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        # Not every Python can put pip into its environments.
+        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
         # A package that is only unpacked runs nothing of its own here.
-        _run([*pip, "--disable-pip-version-check", "--only-binary", ":all:", "-r", str(wanted)])
+        options = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+        _run([*pip, "install", *options, "-r", str(wanted)])
         _keep(folder, wanted)
     return folder / "bin"
+
+
+def _interpreter() -> str:
+    """Tell two builds of one version apart."""
+    return hashlib.sha256(f"{sys.base_prefix} {sys.version}".encode()).hexdigest()[:8]
 
 
 def node_packages(name: str, wanted: Path) -> Path:
