@@ -191,15 +191,13 @@ def objects_in(holder: Mapping[str, object], name: str) -> Iterator[dict[str, ob
 def has_count(holder: Mapping[str, object], name: str) -> bool:
     """Whether a member is a number of tokens; what cannot be read is no report of 0."""
     value = holder.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return False
-    return abs(value) <= MOST_TOKENS
+    return type(value) is int and abs(value) <= MOST_TOKENS  # a boolean is an `int` too
 
 
 def count_in(holder: Mapping[str, object], name: str) -> int:
     """A member that is a number of tokens, else 0. Negative ones stay, to be seen as an anomaly."""
     value = holder.get(name)
-    return value if isinstance(value, int) and has_count(holder, name) else 0
+    return value if type(value) is int and abs(value) <= MOST_TOKENS else 0
 
 
 def text_length(value: object) -> int:
