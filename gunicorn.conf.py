@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from queue import Empty
 
@@ -22,8 +22,10 @@ from typing import Any
 import gevent
 from dotenv import load_dotenv
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
 from gunicorn.workers.ggevent import GeventWorker
 
+from ai_gateway.serve.collector import spare_what_is_loaded
 from ai_gateway.settings import WORKER_CONNECTIONS, Settings, SettingsError, read_settings
 
 STREAMS_END_BEFORE_GRACE_SECONDS = 8
@@ -38,7 +40,12 @@ class GatewayWorker(GeventWorker):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        # Who has waited longest is the first.
         self._idle_since: dict[socket, float] = {}
+
+    def timeout_ctx(self) -> nullcontext[None]:
+        """Leave the idle to `hang_up_idle`, which needs no timer for each request."""
+        return nullcontext()
 
     def handle(self, listener: socket, client: socket, addr: object) -> None:
         self._idle_since[client] = time.monotonic()
@@ -56,17 +63,18 @@ class GatewayWorker(GeventWorker):
         finally:
             self._idle_since[sock] = time.monotonic()
 
-    def hang_up_idle(self) -> None:
-        """Have connections without a request end: gunicorn would wait for them to the last.
+    def hang_up_idle(self, seconds: float) -> None:
+        """Have connections end that have waited so long for the whole head of a request.
 
         They read the end of the stream, as if the client had hung up. A shutdown by gevent's
         socket would raise in the greenlet that reads.
         """
-        now = time.monotonic()
+        before = time.monotonic() - seconds
         for client, since in list(self._idle_since.items()):
-            if now - since >= IDLE_AT_THE_END_SECONDS:
-                with suppress(OSError), socket(fileno=os.dup(client.fileno())) as same:
-                    same.shutdown(SHUT_RD)
+            if since > before:
+                break
+            with suppress(OSError), socket(fileno=os.dup(client.fileno())) as same:
+                same.shutdown(SHUT_RD)
 
     def begin(self) -> None:
         """Have the application know the published prices, and look after its calls."""
@@ -148,8 +156,10 @@ def post_fork(server: Arbiter, worker: GatewayWorker) -> None:
 
 def post_worker_init(worker: GatewayWorker) -> None:
     """Let the application look at what it needs before its first request."""
+    _settle(worker.cfg)
     worker.begin()
-    gevent.spawn(_watch_for_the_end, worker)
+    spare_what_is_loaded()
+    gevent.spawn(_watch, worker)
 
 
 def worker_exit(server: Arbiter, worker: GatewayWorker) -> None:
@@ -191,16 +201,26 @@ def _hear_the_end(server: Arbiter, worker: GatewayWorker) -> None:
                 worker.alive = False
 
 
-def _watch_for_the_end(worker: GatewayWorker) -> None:
-    """After SIGTERM hang up on idle connections, and end the streams before gunicorn kills."""
+def _settle(settings: Config) -> None:
+    """Have a worker's settings be plain attributes: gunicorn reads seventeen for each request.
+
+    It searches for each of them in Python. None changes in a worker: a reload starts new ones.
+    """
+    vars(settings).update({name: one.get() for name, one in settings.settings.items()})
+
+
+def _watch(worker: GatewayWorker) -> None:
+    """Hang up on idle connections; after SIGTERM end the streams before gunicorn kills."""
     while worker.alive:
+        if worker.cfg.keepalive:  # without it a connection waits for one request alone
+            worker.hang_up_idle(worker.cfg.keepalive)
         gevent.sleep(LOOK_EVERY_SECONDS)
     patience = worker.cfg.graceful_timeout - STREAMS_END_BEFORE_GRACE_SECONDS
     end_streams_at = time.monotonic() + patience
     while time.monotonic() < end_streams_at:
-        worker.hang_up_idle()
+        worker.hang_up_idle(IDLE_AT_THE_END_SECONDS)
         gevent.sleep(LOOK_EVERY_SECONDS)
     worker.end_streams()
     while True:
-        worker.hang_up_idle()
+        worker.hang_up_idle(IDLE_AT_THE_END_SECONDS)
         gevent.sleep(LOOK_EVERY_SECONDS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,24 @@ STREAMS_END_AFTER_SECONDS = 2
 @pytest.fixture
 def server(gateway: Gateway) -> Iterator[subprocess.Popen[bytes]]:
     """Gunicorn without a supervisor, with a shorter grace and one worker."""
+    with running_server(gateway, "--graceful-timeout", str(GRACE_SECONDS)) as process:
+        yield process
+
+
+@contextmanager
+def running_server(gateway: Gateway, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py")]
-    command += ["--graceful-timeout", str(GRACE_SECONDS), "app:app"]
+    command += [*options, "app:app"]
     environment = {**gateway.environment, "STANDIN_NO_VALKEY": "1"}
     with (
         gateway.stderr.open("wb") as stderr,
         subprocess.Popen(command, cwd=STANDIN, env=environment, stderr=stderr) as process,
     ):
-        wait_until(gateway.is_ready, "the worker answers")
-        yield process
-        process.kill()
+        try:
+            wait_until(gateway.is_ready, "the worker answers")
+            yield process
+        finally:
+            process.kill()
     wait_until(lambda: not has_worker(gateway), "the worker is gone")
 
 
@@ -60,6 +69,10 @@ def open_connection(gateway: Gateway, request: str = "") -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
     connection.sendall(request.encode())
     return connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def stop(server: subprocess.Popen[bytes]) -> float:
@@ -116,13 +129,28 @@ def test_idle_connections_do_not_delay_the_stop(
     assert gateway.said() == []
 
 
+def test_connection_is_hung_up_when_no_whole_request_comes(gateway: Gateway) -> None:
+    stream = STREAM.format("?chunks=40")  # for two seconds
+    with (
+        running_server(gateway, "--keep-alive", "1"),
+        open_connection(gateway) as silent,
+        open_connection(gateway, "GET /slot HTTP/1.1\r\nHost:") as broken_off,
+        open_connection(gateway, "GET /slot HTTP/1.1\r\nHost: x\r\n\r\n") as kept_alive,
+        open_connection(gateway, stream) as streaming,
+    ):
+        assert read_all(silent) == read_all(broken_off) == b""
+        assert b"200 OK" in read_all(kept_alive)
+        assert read_all(streaming).endswith(b"last\n\r\n0\r\n\r\n")
+    assert gateway.said() == []
+
+
 def test_open_stream_is_ended_before_the_grace_is_over(
     gateway: Gateway, server: subprocess.Popen[bytes]
 ) -> None:
     with open_connection(gateway, STREAM.format("")) as connection:
         assert b"200 OK" in connection.recv(4096)
         seconds = stop(server)
-        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        received = read_all(connection)
     assert STREAMS_END_AFTER_SECONDS <= seconds < GRACE_SECONDS
     assert received.endswith(b"chunk\n\r\n0\r\n\r\n")
     assert gateway.said() == []
@@ -134,7 +162,7 @@ def test_stream_whose_end_comes_in_time_is_left_alone(
     with open_connection(gateway, STREAM.format("?chunks=30")) as connection:
         assert b"200 OK" in connection.recv(4096)
         server.terminate()
-        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        received = read_all(connection)
     assert received.endswith(b"last\n\r\n0\r\n\r\n")
     assert server.wait(30) == 0
 

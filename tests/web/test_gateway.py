@@ -1,5 +1,6 @@
 """The addresses of clients, from HTTP to the ledger, in this process."""
 
+import io
 import json
 import socket
 import time
@@ -396,6 +397,53 @@ class TestModels:
         assert gateway.client.get("/v1/models", headers=credential(key)).status_code == 200
         gateway.flask("key", "revoke", key)
         assert gateway.client.get("/v1/models", headers=credential(key)).status_code == 401
+
+
+class TestBodies:
+    """What the server hands over of a request's body, with and without a stated length."""
+
+    CALL = json.dumps({"model": MODELS[OPENAI], "messages": [{"role": "user", "content": "Hi"}]})
+
+    def send(self, gateway: GatewayApp, key: str, body: bytes, **environ: object) -> TestResponse:
+        stream = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, **environ}
+        headers = credential(key)
+        return gateway.client.post(OPENAI, headers=headers, environ_overrides=stream)
+
+    def test_one_that_breaks_off_is_told(self, gateway: GatewayApp, key: str) -> None:
+        body = self.CALL.encode()
+        answer = self.send(gateway, key, body, CONTENT_LENGTH=str(len(body) + 1))
+        assert answer.status_code == 400
+        assert "ended before its stated length" in error_of(answer, OPENAI)["message"]
+        assert booked(gateway, key) == []
+
+    def test_one_without_a_stated_length_is_read_to_its_end(
+        self, gateway: GatewayApp, key: str
+    ) -> None:
+        body = self.CALL.encode()
+        answer = self.send(gateway, key, body, HTTP_TRANSFER_ENCODING="chunked")
+        assert answer.status_code == 200
+
+    def test_one_without_a_stated_length_has_the_same_limit(
+        self, gateway: GatewayApp, key: str
+    ) -> None:
+        body = b" " * (MAX_BODY_BYTES + 1)
+        answer = self.send(gateway, key, body, HTTP_TRANSFER_ENCODING="chunked")
+        assert answer.status_code == 413
+        assert booked(gateway, key) == []
+
+    def test_one_that_is_too_large_is_not_read(self, gateway: GatewayApp, key: str) -> None:
+        body = io.BytesIO(b" " * 10)
+        stated = {"wsgi.input": body, "CONTENT_LENGTH": str(MAX_BODY_BYTES + 1)}
+        assert self.send(gateway, key, b"", **stated).status_code == 413
+        assert body.tell() == 0
+
+
+@pytest.mark.parametrize("path", [OPENAI, "/openai/v1/chat/completions"])
+def test_a_call_has_no_session(gateway: GatewayApp, key: str, path: str) -> None:
+    answer = gateway.client.post(path, json={}, headers={"api-key": key})
+    assert answer.status_code == 400
+    assert "vary" not in answer.headers
+    assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key"])

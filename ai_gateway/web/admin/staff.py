@@ -24,7 +24,7 @@ csrf = CSRFProtect()  # type: ignore[no-untyped-call]  # it ships no types
 
 COOKIE_NAME = "ai_gateway"
 SECURE_PREFIX = "__Host-"
-CALL_PATHS = "/v1/"
+CALL_PATHS = ("/v1/", "/openai/")
 
 
 class StaffMember(UserMixin):
