@@ -14,16 +14,21 @@ from ai_gateway.telemetry.observer import SettledCall
 RUN_BYTES = 4 * 1024
 """About what a call takes in memory without its bodies."""
 
-BATCH_BYTES = 8 * 2**20
+BATCH_BYTES = 2**20
+"""Putting a batch together holds up all other calls of a worker, so a batch is never large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a worker holds for LangSmith; `batch` is sent in one request."""
+    """How much a worker holds for LangSmith; `batch` is sent in one request.
 
-    calls: int = 2_000
+    A request to LangSmith costs as much as ten runs in it, and waits its turn among all the calls
+    of a busy worker: with small batches more comes in than can go out. A large one holds those up.
+    """
+
+    calls: int = 8_000
     bytes: int = 32 * 2**20
-    batch: int = 20
+    batch: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class TraceQueue:
             self._waiting.append(fact)
             self._bytes += weight
             self._metrics.queue_length.set(self._held())
-            if len(self._waiting) in (1, self.bounds.batch):
+            if len(self._waiting) == 1 or self._fills_a_batch():
                 self._changed.notify()
             return True
 
@@ -85,9 +90,7 @@ class TraceQueue:
         with self._changed:
             if not self._changed.wait_for(lambda: self._waiting or self._is_closed, patience):
                 return []
-            self._changed.wait_for(
-                lambda: len(self._waiting) >= self.bounds.batch or self._is_closed, gather
-            )
+            self._changed.wait_for(lambda: self._fills_a_batch() or self._is_closed, gather)
             size = 0
             while self._waiting and len(self._taken) < self.bounds.batch and size < BATCH_BYTES:
                 fact = self._waiting.popleft()
@@ -135,6 +138,9 @@ class TraceQueue:
     def losses(self) -> dict[Loss, int]:
         with self._changed:
             return dict(self._dropped)
+
+    def _fills_a_batch(self) -> bool:
+        return len(self._waiting) >= self.bounds.batch or self._bytes >= BATCH_BYTES
 
     def _held(self) -> int:
         return len(self._waiting) + len(self._taken)

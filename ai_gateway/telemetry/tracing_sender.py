@@ -56,7 +56,7 @@ class Sink(Protocol):
 class SenderPace:
     """All in seconds. After a refusal every further try would be refused as well."""
 
-    gather: float = 0.2
+    gather: float = 0.5
     first_wait: float = 0.5
     longest_wait: float = 30.0
     give_up: float = 300.0
@@ -181,13 +181,15 @@ class TraceSender:
         delivery = sink.send(runs)
         if delivery.verdict is Verdict.TAKEN:
             self._sent_at = self._clock()
-        if delivery.error != self._error:
-            if delivery.error:
-                logger.warning("traces_not_sent", extra={"error": delivery.error})
+        before, self._error = self._error, delivery.error
+        if self._error != before:
+            if self._error:
+                logger.warning("traces_not_sent", extra={"error": self._error})
             else:
                 logger.info("traces_sent_again")
-        self._error = delivery.error
-        self._tell()
+        if self._error or before:
+            # Trouble is told at once and at each try; how it goes well, before the next batch.
+            self._tell()
         return delivery
 
     def _wait(self, attempt: int, delivery: Delivery) -> float:

@@ -144,6 +144,44 @@ def test_nothing_is_lost_in_a_trouble_that_ends(
     office.sender.stop()
 
 
+def test_a_backlog_goes_in_few_requests(stand_in: StandIn) -> None:
+    stand_in.answer(status=503)
+    office = Office(stand_in, pace=replace(QUICK, give_up=60))
+    office.call()
+    wait_for(lambda: office.sender.state().error is not None, "the sender waits", 20)
+    office.call(125)
+    stand_in.answer()
+    office.settle()
+    office.check()
+    # The one that had to wait, then all others: fifty at a time.
+    assert len(stand_in.bodies) == 4
+    office.sender.stop()
+
+
+def test_large_bodies_go_in_short_batches_and_at_once(stand_in: StandIn) -> None:
+    office = Office(stand_in, pace=replace(QUICK, gather=600))
+    office.call(8, Story(request=b"q" * 150_000, answer=b"a" * 150_000))
+    office.settle()
+    office.check()
+    assert len(stand_in.bodies) == 2
+    office.sender.stop()
+
+
+def test_what_is_told_is_how_it_stands_after_a_batch(stand_in: StandIn) -> None:
+    office = Office(stand_in)
+    office.call(3)
+    wait_for(lambda: office.reports and office.reports[-1].counts.sent == 3, "it is told", 20)
+    assert office.reports[-1].counts.held == 0
+    assert office.reports[-1].sent_at is not None
+    stand_in.answer(status=503)
+    office.call()
+    # At each try, or the worker would pass for one that is gone.
+    wait_for(lambda: sum(one.error is not None for one in office.reports) >= 2, "trouble", 20)
+    stand_in.answer()
+    wait_for(lambda: office.reports[-1].error is None, "its end is told", 20)
+    office.sender.stop()
+
+
 def test_a_trouble_that_stays_is_given_up(stand_in: StandIn) -> None:
     stand_in.answer(status=503)
     office = Office(stand_in)

@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from ai_gateway.domain.call import Operation, Outcome
-from ai_gateway.domain.money import Money
+from ai_gateway.domain.money import Money, to_usd
 from ai_gateway.errors import CallEnded, UpstreamRejected
 from ai_gateway.telemetry.observer import SettledCall, Story
 from ai_gateway.telemetry.tracing_answer import shown_body, shown_stream
@@ -35,6 +35,26 @@ def test_the_run_of_a_call_is_always_the_same_and_ordered_by_time() -> None:
     later = run_id("req_1", NOW + timedelta(seconds=1))
     assert first < later
     assert run_id("req_2", NOW) != first
+
+
+def test_times_have_one_zone_and_one_length_so_that_texts_compare_as_times_do() -> None:
+    fact = settled_call(stream=True)
+    eastern = NOW.astimezone(timezone(timedelta(hours=-5)))
+    call = replace(fact.call, admitted_at=eastern)
+    finished = replace(fact.finished, ttft_ms=3, settled_at=NOW + timedelta(microseconds=3456))
+    run = run_of(replace(fact, call=call, finished=finished), "p")
+    assert run["start_time"] == "2026-11-25T00:00:00.000000+00:00"
+    assert run["events"] == [{"name": "new_token", "time": "2026-11-25T00:00:00.003000+00:00"}]
+    assert run["end_time"] == "2026-11-25T00:00:00.003456+00:00"
+    assert run["dotted_order"] == f"20261125T000000000000Z{run['id']}"
+
+
+def test_costs_are_the_nearest_numbers_to_their_decimals() -> None:
+    for nano in (1, 7, 123_456_789, 999_999_999_999_999):
+        fact = settled_call(by_kind={"output": Money(nano)})
+        cost = replace(fact.finished, cost=Money(nano))
+        metadata = run_of(replace(fact, finished=cost), "p")["extra"]["metadata"]  # type: ignore[index]
+        assert metadata["usage_metadata"]["output_cost"] == float(to_usd(Money(nano)))
 
 
 def test_a_fault_of_the_gateway_comes_with_its_place_and_not_with_its_words() -> None:
