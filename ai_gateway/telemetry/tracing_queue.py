@@ -20,15 +20,17 @@ BATCH_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a worker holds for LangSmith; `batch` is sent in one request.
+    """How much a worker holds for LangSmith; `batch` are enough for a request, `most` go in one.
 
-    A request to LangSmith costs as much as ten runs in it, and waits its turn among all the calls
-    of a busy worker: with small batches more comes in than can go out. A large one holds those up.
+    To put a request together holds up all calls of a worker, so that a small one goes as soon as it
+    is full. Where more has come meanwhile, it goes along: a request costs as much as ten runs in it
+    and waits its turn among all the calls, so that else more would come in than could go out.
     """
 
     calls: int = 8_000
     bytes: int = 32 * 2**20
-    batch: int = 50
+    batch: int = 20
+    most: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class TraceQueue:
                 return []
             self._changed.wait_for(lambda: self._fills_a_batch() or self._is_closed, gather)
             size = 0
-            while self._waiting and len(self._taken) < self.bounds.batch and size < BATCH_BYTES:
+            while self._waiting and len(self._taken) < self.bounds.most and size < BATCH_BYTES:
                 fact = self._waiting.popleft()
                 self._taken[id(fact)] = fact
                 size += _weight(fact)

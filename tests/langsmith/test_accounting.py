@@ -149,11 +149,11 @@ def test_a_backlog_goes_in_few_requests(stand_in: StandIn) -> None:
     office = Office(stand_in, pace=replace(QUICK, give_up=60))
     office.call()
     wait_for(lambda: office.sender.state().error is not None, "the sender waits", 20)
-    office.call(125)
+    office.call(250)
     stand_in.answer()
     office.settle()
     office.check()
-    # The one that had to wait, then all others: fifty at a time.
+    # The one that had to wait, then all others: a hundred at a time.
     assert len(stand_in.bodies) == 4
     office.sender.stop()
 
