@@ -15,8 +15,8 @@ MOST_LINE_BYTES = 8 * 2**10
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(r"HTTP/1\.([01]) +([1-9]\d\d)(?: .*)?")
 _LINE_END = re.compile(r"\r?\n")
-# The line break before it is that which ends the chunk before.
-_CHUNK_SIZE = re.compile(rb"(?:\r?\n)?([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_DATA_END = re.compile(rb"\r?\n")
 _CHUNKS_END = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
 _BODILESS = frozenset({204, 304})
 
@@ -50,6 +50,7 @@ class HttpAnswer:
         is_kept = "close" not in words if version else "keep-alive" in words
         self.is_last = not is_kept or not (self.is_chunked or self.left is not None)
         self._chunk_left = 0
+        self._is_behind_data = False
         self._is_behind_chunks = False
 
     @property
@@ -116,18 +117,22 @@ class HttpAnswer:
         parts = []
         position = 0
         while position < len(came) and not self._is_behind_chunks:
-            if not self._chunk_left:
-                size = _CHUNK_SIZE.match(came, position)
-                if size is None:
-                    break
-                position = size.end()
-                self._chunk_left = int(size[1], 16)
-                self._is_behind_chunks = not self._chunk_left
-                continue
-            part = came[position : position + self._chunk_left]
-            self._chunk_left -= len(part)
-            position += len(part)
-            parts.append(part)
+            if self._chunk_left:
+                part = came[position : position + self._chunk_left]
+                self._chunk_left -= len(part)
+                self._is_behind_data = not self._chunk_left
+                position += len(part)
+                parts.append(part)
+            elif found := (_DATA_END if self._is_behind_data else _CHUNK_SIZE).match(
+                came, position
+            ):
+                position = found.end()
+                if not self._is_behind_data:
+                    self._chunk_left = int(found[1], 16)
+                    self._is_behind_chunks = not self._chunk_left
+                self._is_behind_data = False
+            else:
+                break
         self._rest = came[position:]
         self._look_for_end()
         if not parts and not self.is_read:
@@ -142,8 +147,8 @@ class HttpAnswer:
 
     def _wait_for_line(self) -> None:
         """Add to a line that has begun; raises where it cannot become one."""
-        is_whole = b"\n" in self._rest[2:] and not self._is_behind_chunks
-        if is_whole or len(self._rest) > MOST_LINE_BYTES:
+        is_wrong = self._rest not in {b"", b"\r"} if self._is_behind_data else b"\n" in self._rest
+        if (is_wrong and not self._is_behind_chunks) or len(self._rest) > MOST_LINE_BYTES:
             raise NoHttp("no length of a chunk")
         came = self._connection.recv(READ_BYTES)
         if not came:

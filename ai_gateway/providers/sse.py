@@ -55,6 +55,9 @@ class EventSplitter:
 
 def event_data(event: bytes) -> bytes | None:
     """The data of a raw event, several lines joined by a newline; None where it has none."""
+    line = event.rstrip(b"\r\n")
+    if line.startswith(b"data: ") and b"\n" not in line and b"\r" not in line:
+        return line[6:]  # nearly all are like this
     parts = [
         line[6:] if line[5:6] == b" " else line[5:]
         for line in _LINES.split(event.removeprefix(_BOM))
