@@ -11,6 +11,7 @@ from ai_gateway.stores.tables import db
 from tests.alerts import MAIL, admin_of, seed_alerts
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site
 from tests.notify.sinks import webhook_sink
 from tests.seeding import NOW, add_user
@@ -52,11 +53,11 @@ def test_a_rule_is_changed_and_a_test_is_sent_without_leaving_the_page(
         expect(dialog.get_by_role("link", name="Cancel")).to_be_focused()
         assert_accessible(page)
         dialog.get_by_label("Threshold, % of the limit").fill("75")
-        dialog.get_by_role("button", name="Save").click()
+        follow(dialog.get_by_role("button", name="Save"))
         status = page.get_by_role("status")
         expect(status.filter(has_text="Budget nearly spent is on: 75 %")).to_be_visible()
         page.get_by_role("link", name="Send test…").click()
-        page.get_by_role("dialog", name="Send a test?").get_by_role("button").click()
+        follow(page.get_by_role("dialog", name="Send a test?").get_by_role("button"))
         expect(status.filter(has_text="Webhook: the test was accepted.")).to_be_visible()
         log = page.get_by_role("region", name="Deliveries").locator("tbody tr").first
         expect(log).to_contain_text("Test of the alerts")

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site, running_site
 from tests.seeding import add_account, add_user, usd
 
@@ -44,7 +45,7 @@ def test_everything_is_paused_in_a_dialog_and_another_default_is_read_before_it_
     expect(banner).to_be_visible()
     page.get_by_role("link", name="Edit limits…").click()
     page.get_by_label("Amount in USD").first.fill("4")
-    page.get_by_role("button", name="Set limits").click()
+    follow(page.get_by_role("button", name="Set limits"))
     review = page.get_by_role("alert").filter(has_text="Not set yet")
     expect(review).to_contain_text("1 of them is already over it")
     assert_accessible(page)

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visit
+from tests.browser.following import follow
 from tests.browser.sites import Site, running_site
 
 pytestmark = pytest.mark.browser
@@ -38,6 +39,6 @@ def test_a_test_call_is_asked_for_by_name_and_cost_before_it_is_sent(
     expect(opener).to_be_focused()
     assert seen.complaints == []
     opener.click()
-    dialog.get_by_role("button", name="Send it").click()
+    follow(dialog.get_by_role("button", name="Send it"))
     expect(page.get_by_role("alert")).to_contain_text("did not give a usable answer")
     assert_accessible(page)
