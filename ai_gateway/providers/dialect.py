@@ -1,6 +1,6 @@
 """What every wire format can do: read a request, write it for the provider, read the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import urlencode
@@ -91,7 +91,7 @@ class StreamReader:
 
     def feed(self, chunk: bytes) -> bytes:
         """What goes on to the client for this read: whole events, unchanged."""
-        return b"".join(event for event in self._splitter.feed(chunk) if self._passes(event))
+        return b"".join([event for event in self._splitter.feed(chunk) if self._passes(event)])
 
     def rest(self) -> bytes:
         """The unfinished event where the provider ended the stream, if it may pass."""
@@ -181,11 +181,10 @@ def object_in(holder: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def objects_in(holder: Mapping[str, object], name: str) -> Iterator[dict[str, object]]:
+def objects_in(holder: Mapping[str, object], name: str) -> list[dict[str, object]]:
     """The objects of a member that is a list; none where it is anything else."""
     value = holder.get(name)
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def has_count(holder: Mapping[str, object], name: str) -> bool:

@@ -59,7 +59,10 @@ def _delta_bytes(choice: Mapping[str, object]) -> int:
 
 
 def _said_bytes(said: Mapping[str, object]) -> int:
-    length = sum(text_length(said.get(name)) for name in _TEXT_FIELDS)
+    length = 0
+    for name in _TEXT_FIELDS:
+        if (text := said.get(name)) is not None:
+            length += text_length(text)
     for call in objects_in(said, "tool_calls"):
         function = object_in(call, "function")
         length += text_length(function.get("name")) + text_length(function.get("arguments"))

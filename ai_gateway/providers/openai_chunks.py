@@ -1,6 +1,6 @@
 """Reads answers that consist of choices: of a chat and of a legacy completion, streamed and not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ai_gateway.domain.call import AskedCall
 from ai_gateway.domain.usage import Reading, Usage, UsageStatus
@@ -68,13 +68,17 @@ class ChunkInterpreter:
         self._model = json_body.optional_text(chunk, "model") or self._model
         self._tier = json_body.optional_text(chunk, "service_tier") or self._tier
         self._id = self._id or json_body.optional_text(chunk, "id")
-        choices = list(objects_in(chunk, "choices"))
-        self.text_bytes += sum(map(self._text_of, choices))
-        self._finished |= {str(one.get("index")) for one in choices if one.get("finish_reason")}
+        choices = objects_in(chunk, "choices")
+        for one in choices:
+            self.text_bytes += self._text_of(one)
+            if one.get("finish_reason"):
+                self._finished.add(str(one.get("index")))
         # With several answers, the first that ends does so with a running count.
         is_final = not choices or len(self._finished) >= self._choices
-        for usage in self._usages(chunk, choices):
-            self._take_usage(usage, is_final=is_final)
+        for holder in self._holders(chunk, choices):
+            usage = holder.get("usage")
+            if isinstance(usage, dict):
+                self._take_usage(usage, is_final=is_final)
         is_extra = isinstance(chunk.get("usage"), dict) and not chunk.get("choices")
         return self._wants_usage or not is_extra or is_error
 
@@ -102,19 +106,15 @@ class ChunkInterpreter:
         )
         return with_stated_cost(reading, self._usage or {}, self._report.cost)
 
-    def _usages(
+    def _holders(
         self, chunk: Mapping[str, object], choices: list[dict[str, object]]
-    ) -> Iterator[Mapping[str, object]]:
-        """The usages of a chunk, the vendor's own place first."""
-        holders: list[Mapping[str, object]] = [chunk]
+    ) -> Sequence[Mapping[str, object]]:
+        """What may hold the usage of a chunk, the vendor's own place first."""
         if self._report.place == "choice":
-            holders = [*choices, chunk]
-        elif self._report.place == "x_groq":
-            holders = [object_in(chunk, "x_groq"), chunk]
-        for holder in holders:
-            usage = holder.get("usage")
-            if isinstance(usage, dict):
-                yield usage
+            return (*choices, chunk)
+        if self._report.place == "x_groq":
+            return (object_in(chunk, "x_groq"), chunk)
+        return (chunk,)
 
     def _take_usage(self, usage: Mapping[str, object], *, is_final: bool) -> None:
         if self._usage is not None and not total_of(usage):

@@ -235,7 +235,7 @@ def _refuse_stored(body: JsonObject, parts: list[tuple[str, dict[str, object]]])
             "or previous_response_id.",
             "conversation",
         )
-    tools = list(objects_in(body, "tools"))
+    tools = objects_in(body, "tools")
     variables = object_in(object_in(body, "prompt"), "variables")
     json_body.refuse_stored_files(
         [
