@@ -97,7 +97,8 @@ class Crew:
         self._thaws = [thaw for thaw in self._thaws if thaw[0] > now]
 
     def _note_end(self, name: str, process: BaseProcess) -> None:
-        if process.exitcode not in {0, -signal.SIGKILL}:
+        # Whoever was told to end before it had begun ends by the signal itself.
+        if process.exitcode not in {0, -signal.SIGKILL, -signal.SIGTERM}:
             self.ended_badly.append(f"{name} ended with {process.exitcode}")
 
 
