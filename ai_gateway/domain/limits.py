@@ -152,18 +152,16 @@ def accounts_of(
     subjects: dict[Scope, int], moment: datetime, zone: ZoneInfo
 ) -> tuple[Account, ...]:
     """The accounts that a call touches, in the order of `BUDGETS`."""
-    local = moment.astimezone(zone)
-    return _accounts(
-        tuple([subjects[b.scope] for b in BUDGETS]), local.year, local.month, local.day
-    )
+    return _accounts(tuple([subjects[b.scope] for b in BUDGETS]), quarter_of(moment), zone)
 
 
 @lru_cache(maxsize=4096)
-def _accounts(subject_ids: tuple[int, ...], year: int, month: int, day: int) -> tuple[Account, ...]:
-    """The same objects for all calls of a key on one day: they are kept for minutes afterwards."""
-    names = {Window.DAY: f"{year:04}-{month:02}-{day:02}", Window.MONTH: f"{year:04}-{month:02}"}
+def _accounts(
+    subject_ids: tuple[int, ...], quarter: datetime, zone: ZoneInfo
+) -> tuple[Account, ...]:
+    """The same objects for all calls of a key at about a time: they are kept for minutes."""
     return tuple(
-        Account(b.scope, subject_id, b.window, names[b.window])
+        Account(b.scope, subject_id, b.window, window_id(b.window, quarter, zone))
         for b, subject_id in zip(BUDGETS, subject_ids, strict=True)
     )
 
